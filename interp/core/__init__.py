@@ -1,0 +1,1 @@
+"""The language of the house: axes, sites, labelled results, provenance, errors."""

@@ -1,0 +1,58 @@
+"""The names of axes, one spelling each, and the order in which they stand in every result.
+
+Glossary
+    batch       texts run together
+    stack       "encoder" or "decoder"
+    layer       0 to n_layers - 1
+    head        0 to n_heads - 1, within a layer
+    pos         a token's place in its text, from 0
+    query_pos   the token that attends
+    key_pos     the token that is attended to
+    neuron      0 to d_mlp - 1, within a layer: an entry of the input of the FFN's output projection
+    expert      0 to n_experts - 1, within a layer
+    component   one part that writes into the residual stream: embedding, head, bias, FFN
+    shift       tokens after an earlier copy (induction profile)
+    d_model     the residual stream's width
+    d_head      a head's width
+    d_vocab     entries of the vocabulary
+"""
+
+from collections.abc import Sequence
+
+from interp.core.errors import DataError
+
+AXES = (
+    "batch",
+    "stack",
+    "layer",
+    "head",
+    "component",
+    "shift",
+    "pos",
+    "query_pos",
+    "key_pos",
+    "neuron",
+    "expert",
+    "d_model",
+    "d_head",
+    "d_vocab",
+)
+
+
+def check_axes(dims: Sequence[str]) -> None:
+    """Refuse axes that are not in the glossary, twice there, or out of order.
+
+    Raises: DataError naming the axes that came and the order expected.
+
+    Example:
+        >>> check_axes(["layer", "head", "query_pos"])
+        >>> check_axes(["head", "layer"])
+        Traceback (most recent call last):
+        interp.core.errors.DataError: axes ('head', 'layer') came; expected each once, in this order: layer, head
+    """
+    unknown = [dim for dim in dims if dim not in AXES]
+    if unknown:
+        raise DataError(f"axes {tuple(unknown)} are not known; expected names out of: {', '.join(AXES)}")
+    expected = sorted(set(dims), key=AXES.index)
+    if list(dims) != expected:
+        raise DataError(f"axes {tuple(dims)} came; expected each once, in this order: {', '.join(expected)}")

@@ -1,0 +1,59 @@
+"""Where a number came from: enough to make it again, and to notice when it would come out differently.
+
+`fingerprint` is a hash of the weights themselves, `data` a hash of what was read, so that a model or a corpus that changed
+under the same name shows.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+_LIBRARIES = ("interp", "torch", "transformers", "transformer-lens", "numpy", "scipy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that numbers depend on; those not installed are left out."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def text_hash(texts: Iterable[str]) -> str:
+    """16 hex digits that stand for a sequence of texts; where one text ends matters.
+
+    Example:
+        >>> text_hash(["ab", "c"]) == text_hash(["a", "bc"])
+        False
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for text in texts:
+        encoded = text.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Model, data, seed and versions behind a result. `model` is its name, `fingerprint` the hash of its weights."""
+
+    model: str
+    fingerprint: str
+    data: str
+    seed: int | None = None
+    versions: dict[str, str] = field(default_factory=versions)
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys: what a result carries in its attribute `provenance`."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Provenance":
+        """The provenance that `to_json` wrote."""
+        return cls(**json.loads(text))

@@ -1,0 +1,88 @@
+"""A result is an `xarray.DataArray` that says what it is: named axes, labels, unit, source, provenance.
+
+`labelled` makes one, `save` and `read` keep it in a netCDF file. Any axes `layer` and `head` get the coordinate `site`
+("L5H1"), so that `.sel(layer=5, head=1)` and a look at `site` both work.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray import DataArray, Dataset, merge
+
+from interp.core.axes import check_axes
+from interp.core.errors import DataError
+from interp.core.provenance import Provenance
+from interp.core.sites import head_site
+
+__all__ = ["DataArray", "Dataset", "labelled", "merge", "read", "save"]
+
+
+def labelled(
+    values: Any,
+    dims: Sequence[str],
+    *,
+    name: str,
+    long_name: str,
+    units: str,
+    source: str = "",
+    provenance: Provenance | None = None,
+    coords: Mapping[str, Any] | None = None,
+) -> DataArray:
+    """An array that says what it is.
+
+    Args:
+        values: a torch tensor or an array, one axis for each of `dims`.
+        dims: axes out of the glossary in `core.axes`, in its order.
+        name: short name, as in `profile["induction"]`.
+        long_name: what a figure writes beside the scale.
+        units: "nats", "probability", "tokens", "logits"...; "1" for a bare ratio.
+        source: the work that the measure is from.
+        provenance: model, data, seed and versions behind the numbers.
+        coords: further labels, as xarray takes them.
+    Raises: DataError for axes that are not known or do not fit the values.
+
+    Example:
+        >>> labelled([[0.5]], ["layer", "head"], name="entropy", long_name="entropy", units="nats").site.item()
+        'L0H0'
+    """
+    check_axes(dims)
+    array = values.detach().cpu().float().numpy() if hasattr(values, "detach") else np.asarray(values)
+    if array.ndim != len(dims):
+        raise DataError(f"{name}: values have {array.ndim} axes; expected {len(dims)}, one for each of {tuple(dims)}")
+    sizes = dict(zip(dims, array.shape, strict=True))
+    known: dict[str, Any] = {dim: np.arange(size) for dim, size in sizes.items() if dim not in ("component",)}
+    if "layer" in sizes and "head" in sizes:
+        names = [[head_site(layer, head) for head in range(sizes["head"])] for layer in range(sizes["layer"])]
+        known["site"] = (("layer", "head"), names)
+    attrs = {"long_name": long_name, "units": units, "source": source}
+    if provenance is not None:
+        attrs["provenance"] = provenance.to_json()
+    return DataArray(array, dims=list(dims), coords={**known, **(coords or {})}, name=name, attrs=attrs)
+
+
+def save(result: DataArray | Dataset, path: str | Path) -> Path:
+    """Write a result as netCDF in one move: a run that is killed leaves the old file or the new one, never half of one."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    result.to_netcdf(partial, engine="h5netcdf")
+    os.replace(partial, path)
+    return path
+
+
+def read(path: str | Path) -> Dataset:
+    """The Dataset in a netCDF file that `save` wrote, read whole into memory.
+
+    Raises: DataError when there is no such file or it is not netCDF.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected a result that interp saved (.nc)")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            return opened.load()
+    except OSError as error:
+        raise DataError(f"{path} is not a netCDF file that can be read ({error}); expected a result that interp saved") from error

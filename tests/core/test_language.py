@@ -1,0 +1,140 @@
+"""Axes, sites, labelled results, provenance and the tree of errors."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.core import errors, results
+from interp.core.axes import AXES, check_axes
+from interp.core.errors import DataError, InterpError, SiteError
+from interp.core.provenance import Provenance, text_hash
+from interp.core.results import labelled, read, save
+from interp.core.sites import Site, head_site, parse_heads
+
+SITES = st.builds(
+    lambda stack, layer, kind, index: Site(stack=stack, layer=layer, kind=kind, index=None if kind == "layer" else index),
+    st.sampled_from(["", "E", "D", "X"]),
+    st.integers(0, 200),
+    st.sampled_from(["head", "neuron", "expert", "layer"]),
+    st.integers(0, 100_000),
+)
+
+
+@given(SITES)
+def test_a_site_reads_back_as_written(site):
+    assert Site.parse(str(site)) == site
+
+
+@pytest.mark.parametrize("text", ["", "L", "H1", "L1H", "5-1", "L-1H0", "L1H1 L2H2", "l1h1", "L1Q2", "AL0H1", "L１.5H1"])
+def test_what_is_no_site_is_refused(text):
+    with pytest.raises(SiteError, match="is not a site; expected the form L5H1"):
+        Site.parse(text)
+
+
+def test_heads_are_held_against_the_size_of_the_model():
+    size = {"n_layers": 2, "n_heads": 4}
+    assert parse_heads("L1H3", **size) == [(1, 3)]
+    assert parse_heads(iter(["L0H0", " L1H2 "]), **size) == [(0, 0), (1, 2)]
+    with pytest.raises(SiteError, match=re.escape("L2H0: this model has layers 0-1")):
+        parse_heads("L2H0", **size)
+    with pytest.raises(SiteError, match=re.escape("L0H4: this model has heads 0-3 in each layer")):
+        parse_heads("L0H4", **size)
+    with pytest.raises(SiteError, match="L0N1 is a neuron; expected a head"):
+        parse_heads("L0N1", **size)
+    with pytest.raises(SiteError, match="L1 is a layer; expected a head"):
+        parse_heads("L1", **size)
+
+
+@given(st.lists(st.sampled_from(AXES), unique=True))
+def test_axes_are_taken_in_one_order_only(dims):
+    in_order = sorted(dims, key=AXES.index)
+    check_axes(in_order)
+    if dims != in_order:
+        with pytest.raises(DataError, match="in this order"):
+            check_axes(dims)
+
+
+def test_axes_twice_or_unknown_are_refused():
+    with pytest.raises(DataError, match="each once"):
+        check_axes(["pos", "pos"])
+    with pytest.raises(DataError, match="are not known; expected names out of"):
+        check_axes(["token"])
+
+
+def _entropy(**more) -> xr.DataArray:
+    about = {"name": "entropy", "long_name": "entropy of attention", "units": "nats", "source": "a work"}
+    return labelled(torch.tensor([[0.5, np.nan], [1.0, 2.0]]), ["layer", "head"], **about, **more)
+
+
+def test_a_result_selects_by_layer_and_head_and_carries_sites():
+    result = _entropy()
+    assert result.sel(layer=1, head=0).item() == 1.0
+    assert result.sel(layer=1, head=0).site.item() == "L1H0" != result.sel(layer=0, head=1).site.item()
+
+
+def test_a_result_refuses_values_that_do_not_fit_its_axes():
+    with pytest.raises(DataError, match="values have 1 axes; expected 2"):
+        labelled([1.0], ["layer", "head"], name="x", long_name="x", units="1")
+
+
+def test_half_precision_is_labelled_as_the_same_number():
+    assert labelled(torch.tensor([1.5], dtype=torch.bfloat16), ["pos"], name="x", long_name="x", units="1").item() == 1.5
+
+
+def test_a_saved_result_reads_back_whole(tmp_path):
+    provenance = Provenance(model="tales", fingerprint="f" * 16, data=text_hash(["a"]), seed=3)
+    result = _entropy(provenance=provenance)
+    back = read(save(result, tmp_path / "entropy.nc"))["entropy"]
+    xr.testing.assert_identical(back.load(), result)
+    assert Provenance.from_json(back.attrs["provenance"]) == provenance
+
+
+def test_a_save_that_dies_leaves_the_old_file(tmp_path, monkeypatch):
+    path = save(_entropy(), tmp_path / "entropy.nc")
+    before = path.read_bytes()
+
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results.os, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        save(_entropy() + 1, path)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    save((_entropy() + 1).rename("entropy"), path)
+    assert path.read_bytes() != before
+    assert read(path)["entropy"].sel(layer=1, head=1) == 3.0
+
+
+def test_what_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read(tmp_path / "none.nc")
+    broken = tmp_path / "broken.nc"
+    broken.write_bytes(save(_entropy(), tmp_path / "whole.nc").read_bytes()[:300])
+    with pytest.raises(DataError, match="not a netCDF file that can be read"):
+        read(broken)
+
+
+@given(st.lists(st.text(max_size=4), max_size=4), st.lists(st.text(max_size=4), max_size=4))
+def test_two_corpora_have_one_hash_only_when_they_are_the_same(one, other):
+    assert (text_hash(one) == text_hash(other)) == (one == other)
+
+
+def test_every_error_is_in_the_one_tree_and_in_its_drawing():
+    found = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
+    assert len(found) > 10
+    for error in found:
+        assert issubclass(error, InterpError), error
+        assert re.search(rf"\b{error.__name__}\b", errors.__doc__), error
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__)) | {"InterpError"}
+    assert drawn == {error.__name__ for error in found}
+
+
+def test_head_site_and_parse_agree():
+    assert parse_heads(head_site(3, 7), n_layers=4, n_heads=8) == [(3, 7)]
