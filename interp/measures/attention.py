@@ -87,7 +87,7 @@ def norm_weighted(pattern: Pattern, value_norms: Float[Tensor, "*batch key_pos"]
     Source: Kobayashi et al. (2020), "Attention is Not Only a Weight", eq. 6, with the rows made to sum to 1.
 
     Example:
-        >>> norm_weighted(torch.tensor([[0.9, 0.1]]), torch.tensor([1.0, 9.0])).tolist()
+        >>> norm_weighted(torch.tensor([[0.75, 0.25]]), torch.tensor([1.0, 3.0])).tolist()
         [[0.5, 0.5]]
     """
     moved = pattern * value_norms.unsqueeze(-2)
@@ -118,8 +118,8 @@ def to_words(pattern: Pattern, word_tokens: list[tuple[int, ...]]) -> Float[Tens
     Source: Clark et al. (2019), "What Does BERT Look At?", section 4.1.
 
     Example:
-        >>> to_words(torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]), [(0,), (1, 2)]).tolist()
-        [[1.0, 0.0], [0.3499999940395355, 0.6500000357627869]]
+        >>> to_words(torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.25, 0.25, 0.5]]), [(0,), (1, 2)]).tolist()
+        [[1.0, 0.0], [0.375, 0.625]]
     """
     members = torch.zeros(pattern.shape[-1], len(word_tokens), dtype=pattern.dtype, device=pattern.device)
     for word, positions in enumerate(word_tokens):

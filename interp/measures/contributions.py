@@ -13,7 +13,12 @@ from torch import Tensor
 
 
 def through_frozen_norm(
-    parts: Float[Tensor, "component d_model"], stream: Float[Tensor, " d_model"], gain: Float[Tensor, " d_model"], eps: float, *, centred: bool
+    parts: Float[Tensor, "component d_model"],
+    stream: Float[Tensor, " d_model"],
+    gain: Float[Tensor, " d_model"],
+    eps: float,
+    *,
+    centred: bool,
 ) -> Float[Tensor, "component d_model"]:
     """Each part as the final norm passes it on, with the norm's scale held at the whole stream's.
 
@@ -32,9 +37,7 @@ def through_frozen_norm(
     return parts / torch.sqrt(stream.pow(2).mean() + eps) * gain
 
 
-def direct_logits(
-    passed_on: Float[Tensor, "component d_model"], direction: Float[Tensor, " d_model"]
-) -> Float[Tensor, " component"]:
+def direct_logits(passed_on: Float[Tensor, "component d_model"], direction: Float[Tensor, " d_model"]) -> Float[Tensor, " component"]:
     """Logits that each passed-on part adds along a direction of the unembedding (a token's column, or a difference of two).
 
     Example:

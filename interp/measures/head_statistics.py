@@ -1,6 +1,6 @@
 """The head statistics by name: what the Prompt page, `profile` and the claims all mean by "entropy" or "induction".
 
-Each gives one number for each query, and a head's value is the mean over the queries that have one. `capture.stream` computes the same
+Each gives one number for each query, and a head's value is the mean over the queries that have one. `captures.stream` computes the same
 numbers over a corpus without keeping patterns; this file is the definition that it is tested against.
 """
 
