@@ -1,0 +1,1 @@
+"""Change a running model and see what follows: `with ablate(...)`, `effect(...)`. Always undone, never silent."""
