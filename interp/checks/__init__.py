@@ -1,0 +1,1 @@
+"""The instrument checks itself on the model at hand, with captures and edits."""
