@@ -1,0 +1,1 @@
+"""TransformerLens's own analyses on our model, through its bridge."""

@@ -1,0 +1,86 @@
+"""Logit lens and direct logit attribution by TransformerLens's own tools, as labelled results."""
+
+import torch
+
+from interp.core.provenance import Provenance, text_hash
+from interp.core.results import DataArray, labelled
+from interp.lens.bridge import LOCK, bridge, processed
+from interp.models.model import Model
+from interp.texts.tokens import tokenize
+
+
+def logit_lens(model: Model, text: str) -> DataArray:
+    """What the model would lose if it stopped after each layer: loss of the next token, read off the stream at each layer.
+
+    The stream goes through the model's own final norm and unembedding. An early layer that reads badly has not failed: nothing
+    trained it to be read there.
+
+    Args:
+        model: a decoder with its head.
+        text: a text that fits the context.
+    Returns: nats, axes (layer, pos): layer l is the stream that block l reads, the last row what the last block leaves; coordinate
+        `best` holds the token predicted there, `token` the token at each position.
+    Raises: ModelUnsupported for a model without a trained head; EmptyText, TextTooLong.
+    Source: nostalgebraist (2020), "interpreting GPT: the logit lens", through transformer_lens.tools.analysis.logit_lens.
+
+    Example:
+        >>> import interp
+        >>> interp.logit_lens(interp.load(), "The old man looked at the sea").dims
+        ('layer', 'pos')
+    """
+    from transformer_lens.tools.analysis import logit_lens as theirs
+
+    example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
+    ids = torch.tensor([example.ids], device=model.device)
+    with LOCK, torch.no_grad():
+        booted = bridge(model)
+        _, cache = booted.run_with_cache(ids[:, :-1])
+        likely = theirs(booted, cache=cache, positions=None, targets=ids[:, 1:], return_type="log_probs")
+        best = theirs(booted, cache=cache, positions=None, top_k=1)
+    words = [[model.tokenizer.decode([int(i)]) for i in row] for row in best.readout.top_ids[:, 0, :, 0]]  # type: ignore[index]
+    provenance = Provenance(model=model.name, fingerprint=model.fingerprint, data=text_hash([text]))
+    return labelled(
+        -likely.values[:, 0, :, 0],
+        ["layer", "pos"],
+        name="logit_lens",
+        long_name="loss of the next token, read off the stream",
+        units="nats",
+        source="nostalgebraist (2020), by TransformerLens",
+        provenance=provenance,
+        coords={"best": (("layer", "pos"), words), "token": ("pos", list(example.tokens[:-1]))},
+    ).assign_attrs(n=len(example) - 1)
+
+
+def direct_logit_attribution(model: Model, text: str, answer: int, against: int) -> DataArray:
+    """What each head, and the rest, writes toward one token against another at the last position, by TransformerLens.
+
+    Our `seen.contributions(..., against=...)` says the same; a test holds the two together.
+
+    Args:
+        model: a decoder with its head.
+        text: a text that fits the context.
+        answer, against: token ids.
+    Returns: logits, axis (component,): heads as "L0H0", and "remainder" for all else.
+    Raises: ModelUnsupported for a model without a trained head.
+
+    Example:
+        >>> import interp
+        >>> result = interp.direct_logit_attribution(interp.load(), "The old man looked at the", 300, 301)
+        >>> result.dims
+        ('component',)
+    """
+    from transformer_lens.tools.analysis import direct_logit_attribution as theirs
+
+    example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
+    with LOCK, torch.no_grad():
+        found = theirs(processed(model), torch.tensor([example.ids], device=model.device), answer, against, unit="head")
+    return labelled(
+        found.attribution.flatten(),
+        ["component"],
+        name="direct_logit_attribution",
+        long_name=f"direct attribution to {model.tokenizer.decode([answer])!r} against {model.tokenizer.decode([against])!r}",
+        units="logits",
+        source="transformer_lens.tools.analysis.direct_logit_attribution",
+        provenance=Provenance(model=model.name, fingerprint=model.fingerprint, data=text_hash([text])),
+        coords={"component": found.labels},
+    )
