@@ -1,0 +1,300 @@
+"""What does a figure show? Arrays, labels, units, n and caption; nothing about colours, sizes or files.
+
+A description is frozen and refuses what cannot be drawn truthfully: labels that do not fit the values, infinite numbers, bars
+without a number. A missing number (NaN) is allowed where it can be seen to be missing: a grey cell, a gap in a line.
+
+Glossary
+    row, column   a heat map's cell, from 0; row 0 is drawn at the top, column 0 at the left
+    quantity      what is measured with its unit, as beside a scale: "entropy [nats]"
+    band          low and high of an interval around each value; made elsewhere, only drawn here
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from interp.core.errors import DataError
+
+
+def quantity(title: str, units: str) -> str:
+    """A quantity with its unit; a bare ratio ("1") has none.
+
+    Example:
+        >>> quantity("entropy", "nats"), quantity("sparsity", "1")
+        ('entropy [nats]', 'sparsity')
+    """
+    return title if units in ("", "1") else f"{title} [{units}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A value to compare with, drawn as a dashed line: chance, a baseline, a control. `label` says which."""
+
+    value: float | int
+    label: str
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.value):
+            raise DataError(f"reference {self.label!r} is {self.value}; expected a finite number")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Titled:
+    """What every figure says in words. `n` is the number of cases behind the values, where there is one such number."""
+
+    title: str
+    caption: str = ""
+    n: int | None = None
+
+    @property
+    def footer(self) -> str:
+        """The caption, with n: what stands under the figure."""
+        return " ".join(part for part in (self.caption, "" if self.n is None else f"n = {self.n}.") if part)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeatMap(Titled):
+    """A matrix of numbers as coloured cells.
+
+    Args:
+        values: (row, column), kept as float32; NaN is a cell without a number.
+        row_labels, column_labels: one text each; they may repeat (tokens do).
+        row_title, column_title: what rows and columns are.
+        scale_title, units: what the colour stands for.
+        diverging: two colours that meet at 0, with as much of the scale on either side.
+        limits: the values at the two ends of the scale; None takes them from the values. For figures to be compared.
+        marks: (row, column) of cells to outline.
+    Raises: DataError for labels, limits or marks that do not fit, and for infinite values.
+
+    Example:
+        >>> heat = HeatMap(title="Heads", values=np.eye(2), row_labels=["0", "1"], column_labels=["0", "1"], scale_title="weight")
+        >>> heat.scale, heat.values.dtype.name
+        ((0.0, 1.0), 'float32')
+    """
+
+    values: np.ndarray
+    row_labels: Sequence[str]
+    column_labels: Sequence[str]
+    row_title: str = "row"
+    column_title: str = "column"
+    scale_title: str
+    units: str = "1"
+    diverging: bool = False
+    limits: tuple[float | int, float | int] | None = None
+    marks: Sequence[tuple[int, int]] = ()
+
+    def __post_init__(self) -> None:
+        values = _numbers(self.values, np.float32, axes=2, what="heat map")
+        _set(self, values=values, row_labels=tuple(self.row_labels), column_labels=tuple(self.column_labels), marks=tuple(self.marks))
+        for what, labels, size in zip(("row", "column"), (self.row_labels, self.column_labels), values.shape, strict=True):
+            _check_labels(f"{what} labels", labels, size, f"{what}s of values")
+        for row, column in self.marks:
+            if not (0 <= row < values.shape[0] and 0 <= column < values.shape[1]):
+                raise DataError(f"mark ({row}, {column}) is outside a heat map of {values.shape[0]} rows by {values.shape[1]} columns")
+        if self.limits is not None:
+            _check_limits(self.limits, values, diverging=self.diverging)
+
+    @property
+    def quantity(self) -> str:
+        """What the colour stands for, with its unit."""
+        return quantity(self.scale_title, self.units)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The values at the ends of the colour scale: -m to m where it diverges, else least to greatest; never of no length."""
+        if self.limits is not None:
+            return float(self.limits[0]), float(self.limits[1])
+        present = self.values[np.isfinite(self.values)]
+        if self.diverging:
+            most = float(np.abs(present).max(initial=0)) or 1.0
+            return -most, most
+        low, high = (float(present.min()), float(present.max())) if present.size else (0.0, 1.0)
+        return (low, high) if high > low else (low, low + (abs(low) or 1.0))
+
+    @property
+    def alt(self) -> str:
+        """The figure in words, for those who do not see it: title, size, extremes and where they are, caption."""
+        rows, columns = self.values.shape
+        start = f"{self.title}. Heat map of {self.quantity}, {rows} rows ({self.row_title}) by {columns} columns ({self.column_title})"
+        if np.isnan(self.values).all():
+            return _sentences(f"{start}, without any number", self.footer)
+        ends = (np.unravel_index(pick(self.values), self.values.shape) for pick in (np.nanargmin, np.nanargmax))
+        low, high = (f"{self.values[r, c]:.3g} ({self.row_labels[int(r)]}, {self.column_labels[int(c)]})" for r, c in ends)
+        return _sentences(f"{start}: from {low} to {high}", self.footer)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bars(Titled):
+    """Named numbers as bars from 0, the first at the top, each with an interval if there is one.
+
+    Args:
+        labels, values: one text and one number for each bar, kept as float64.
+        low, high: ends of each bar's interval, both or neither; NaN for a bar without one.
+        label_title: what the bars are; value_title, units: what their length stands for.
+        reference: a line to compare with, such as chance.
+    Raises: DataError for sizes that do not fit, a bar without a number (it would look like 0), or low above high.
+
+    Example:
+        >>> Bars(title="Parts", labels=["L0H1", "L0 FFN"], values=np.array([0.5, -2.0]), value_title="effect", units="logits").alt
+        'Parts. 2 bars of effect [logits]: from -2 (L0 FFN) to 0.5 (L0H1).'
+    """
+
+    labels: Sequence[str]
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    label_title: str = "part"
+    value_title: str
+    units: str = "1"
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        values = _numbers(self.values, np.float64, axes=1, what="bars")
+        _set(self, values=values, labels=tuple(self.labels))
+        _check_labels("labels", self.labels, len(values), "bars")
+        for label, value in zip(self.labels, values, strict=True):
+            if np.isnan(value):
+                raise DataError(f"bar {label!r} has no number (NaN) and would look like 0; leave it out and say so in the caption")
+        low, high = _band(self.low, self.high, values.shape, "bars")
+        _set(self, low=low, high=high)
+
+    @property
+    def quantity(self) -> str:
+        """What the bars' length stands for, with its unit."""
+        return quantity(self.value_title, self.units)
+
+    @property
+    def alt(self) -> str:
+        """The figure in words: title, number of bars, extremes and which they are, reference, caption."""
+        low, high = (f"{self.values[at]:.3g} ({self.labels[at]})" for at in (int(self.values.argmin()), int(self.values.argmax())))
+        count = f"{len(self.values)} bar{'s' if len(self.values) > 1 else ''}"
+        start = f"{self.title}. {count} of {self.quantity}: from {low} to {high}"
+        return _sentences(start + _against(self.reference), self.footer)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Series:
+    """The values of one line, one for each x, and the band around them (`low`, `high`: both or neither). NaN is a gap."""
+
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        values = _numbers(self.values, np.float64, axes=1, what="line")
+        low, high = _band(self.low, self.high, values.shape, "line")
+        _set(self, values=values, low=low, high=high)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lines(Titled):
+    """Numbers over an ordered axis, one line for each named series.
+
+    Args:
+        x: finite and increasing, kept as float64.
+        series: name to values, in the order of the legend.
+        x_title: what x is, with its unit if any; value_title, units: what the height stands for.
+        reference: a level to compare with, such as chance.
+    Raises: DataError for no series, sizes that do not fit or x that does not increase.
+
+    Example:
+        >>> Lines(title="Decay", x=np.arange(2), series={"head": Series(values=np.array([1.0, 0.5]))}, value_title="score").alt
+        'Decay. 1 line of score over x (0 to 1): head from 0.5 to 1.'
+    """
+
+    x: np.ndarray
+    series: Mapping[str, Series] = field(default_factory=dict)
+    x_title: str = "x"
+    value_title: str
+    units: str = "1"
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        x = _numbers(self.x, np.float64, axes=1, what="lines' x")
+        _set(self, x=x, series=dict(self.series))
+        if not self.series:
+            raise DataError("no series came; expected at least one line to draw")
+        if np.isnan(x).any() or (np.diff(x) <= 0).any():
+            raise DataError("x does not increase from each value to the next; sort the result by its axis first")
+        for name, line in self.series.items():
+            if line.values.shape != x.shape:
+                raise DataError(f"series {name!r} has {line.values.size} values; expected {x.size}, one for each x")
+
+    @property
+    def quantity(self) -> str:
+        """What the height stands for, with its unit."""
+        return quantity(self.value_title, self.units)
+
+    @property
+    def alt(self) -> str:
+        """The figure in words: title, each line's extremes, reference, caption."""
+        count = f"{len(self.series)} line{'s' if len(self.series) > 1 else ''}"
+        start = f"{self.title}. {count} of {self.quantity} over {self.x_title} ({self.x[0]:g} to {self.x[-1]:g}): "
+        return _sentences(start + ", ".join(map(_span, self.series, self.series.values())) + _against(self.reference), self.footer)
+
+
+Description = HeatMap | Bars | Lines
+
+
+def _set(frozen: object, **fields: object) -> None:
+    """Put a frozen instance's fields in their kept form; only for `__post_init__`."""
+    for name, value in fields.items():
+        object.__setattr__(frozen, name, value)
+
+
+def _numbers(values: np.ndarray, dtype: type, *, axes: int, what: str) -> np.ndarray:
+    """A read-only copy of the values, so that a figure does not change after it was described."""
+    kept: np.ndarray = np.array(values, dtype=dtype)
+    if kept.ndim != axes or not kept.size:
+        raise DataError(f"{what}: values of shape {kept.shape} came; expected {axes} axes with at least one value in each")
+    if np.isinf(kept).any():
+        raise DataError(f"{what}: {int(np.isinf(kept).sum())} values are infinite (as {np.dtype(dtype)}) and cannot be drawn to scale")
+    kept.flags.writeable = False
+    return kept
+
+
+def _check_labels(what: str, labels: Sequence[str], size: int, of_what: str) -> None:
+    if len(labels) != size:
+        raise DataError(f"{len(labels)} {what} came; expected {size}, one for each of the {of_what}")
+
+
+def _check_limits(limits: tuple[float | int, float | int], values: np.ndarray, *, diverging: bool) -> None:
+    low, high = limits
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise DataError(f"limits {limits} came; expected two finite numbers, the lower first")
+    if diverging and low != -high:
+        raise DataError(f"limits {limits} came for a diverging scale; expected them equally far from 0, such as (-{high}, {high})")
+    # float32 rounding: a probability of 1 + 1e-7 must not count as outside
+    slack = 1e-5 * (high - low)
+    if (values < low - slack).any() or (values > high + slack).any():
+        raise DataError(f"values from {np.nanmin(values):.4g} to {np.nanmax(values):.4g} leave the limits {limits}: they would be cut")
+
+
+def _band(
+    low: np.ndarray | None, high: np.ndarray | None, shape: tuple[int, ...], what: str
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if low is None and high is None:
+        return None, None
+    if low is None or high is None:
+        raise DataError(f"{what}: only one end of the intervals came; expected low and high, or neither")
+    ends = _numbers(low, np.float64, axes=1, what=f"{what}, low"), _numbers(high, np.float64, axes=1, what=f"{what}, high")
+    if ends[0].shape != shape or ends[1].shape != shape:
+        raise DataError(f"{what}: {ends[0].size} low and {ends[1].size} high ends came; expected {shape[0]} of each")
+    if (ends[0] > ends[1]).any():
+        raise DataError(f"{what}: the interval at {int((ends[0] > ends[1]).argmax())} has its low end above its high end")
+    return ends
+
+
+def _span(name: str, line: Series) -> str:
+    if np.isnan(line.values).all():
+        return f"{name} without any number"
+    return f"{name} from {np.nanmin(line.values):.3g} to {np.nanmax(line.values):.3g}"
+
+
+def _against(reference: Reference | None) -> str:
+    return "" if reference is None else f"; reference {reference.label} at {reference.value:.3g}"
+
+
+def _sentences(start: str, footer: str) -> str:
+    return f"{start}. {footer}".strip()

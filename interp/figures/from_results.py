@@ -1,0 +1,222 @@
+"""How does a labelled result become a figure? Titles from its attributes, labels from its coordinates, caption from its provenance.
+
+Each function takes one kind of result (`interp.core.results.labelled`) and draws all of it. A result with more axes than a
+figure has is refused: which layer or head to show is the reader's choice, made with `.sel`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from interp.core.errors import DataError, SiteError
+from interp.core.provenance import Provenance
+from interp.core.results import DataArray
+from interp.core.sites import head_site
+from interp.figures.description import Bars, HeatMap, Lines, Reference, Series
+
+
+def head_map(result: DataArray, *, diverging: bool | None = None, marks: Iterable[str] = (), title: str | None = None) -> HeatMap:
+    """A number for each head: layers as rows, layer 0 at the TOP, heads as columns.
+
+    Args:
+        result: axes (layer, head).
+        diverging: None takes the diverging scale when there are negative values.
+        marks: heads to outline, such as "L5H1".
+        title: None takes the result's long name.
+    Raises: DataError for other axes; SiteError for a marked head that is not in the result.
+
+    Example:
+        >>> from interp.core.results import labelled
+        >>> heat = head_map(labelled([[0.5, 0.7]], ["layer", "head"], name="e", long_name="entropy", units="nats"), marks=["L0H1"])
+        >>> heat.quantity, heat.row_labels, heat.marks
+        ('entropy [nats]', ('0',), ((0, 1),))
+    """
+    result = _with_axes(result, "layer", "head")
+    values = np.asarray(result.values, dtype=np.float32)
+    return HeatMap(
+        values=values,
+        row_labels=_labels(result, "layer"),
+        column_labels=_labels(result, "head"),
+        row_title="layer",
+        column_title="head",
+        diverging=bool((values < 0).any()) if diverging is None else diverging,
+        marks=[_place(result, mark) for mark in marks],
+        scale_title=_long_name(result),
+        units=_units(result),
+        **_words(result, title),
+    )
+
+
+def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap:
+    """What one head attends to: queries as rows, the first at the top, keys as columns.
+
+    Args:
+        result: axes (query_pos, key_pos); tokens in the coordinates `query_token` and `key_token`, else positions are written.
+            Probabilities are drawn on a scale from 0 to 1, so that two patterns can be compared; scores on one centred on 0,
+            a masked score (-inf) as a cell without a number.
+    Raises: DataError for other axes.
+    """
+    result = _with_axes(result, "query_pos", "key_pos")
+    probability = _units(result) == "probability"
+    return HeatMap(
+        values=np.where(np.isneginf(result.values), np.nan, result.values),
+        row_labels=_labels(result, "query_pos", "query_token"),
+        column_labels=_labels(result, "key_pos", "key_token"),
+        row_title="query token" if "query_token" in result.coords else "query position",
+        column_title="key token" if "key_token" in result.coords else "key position",
+        diverging=not probability and bool((result.values < 0).any()),
+        limits=(0.0, 1.0) if probability else None,
+        scale_title=_long_name(result),
+        units=_units(result),
+        **_words(result, title),
+    )
+
+
+def contribution_bars(result: DataArray, *, top: int = 20, reference: Reference | None = None, title: str | None = None) -> Bars:
+    """What each part adds, the largest in size first; the rest in one bar, so that the bars still add up to the whole.
+
+    Args:
+        result: axis (component) with the parts' names as its coordinate.
+        top: bars for single parts; 1 or more.
+    Raises: DataError for other axes, unnamed parts, or `top` below 1.
+
+    Example:
+        >>> from interp.core.results import labelled
+        >>> parts = labelled([0.1, -2.0, 0.2], ["component"], name="dla", long_name="direct effect", units="logits",
+        ...     coords={"component": ["embed", "L0H0", "L0 FFN"]})
+        >>> bars = contribution_bars(parts, top=1)
+        >>> bars.labels, bars.values.round(6).tolist()
+        (('L0H0', 'other (2 parts)'), [-2.0, 0.3])
+    """
+    result = _with_axes(result, "component")
+    if top < 1:
+        raise DataError(f"top={top} came; expected 1 bar or more")
+    if "component" not in result.coords:
+        raise DataError("the result's axis component has no coordinate; expected the parts' names in it")
+    labels, values = _largest(_labels(result, "component"), np.asarray(result.values, dtype=np.float64), top)
+    return Bars(
+        labels=labels,
+        values=values,
+        label_title="component",
+        value_title=_long_name(result),
+        units=_units(result),
+        reference=reference,
+        **_words(result, title),
+    )
+
+
+def curve(
+    result: DataArray,
+    *,
+    low: DataArray | None = None,
+    high: DataArray | None = None,
+    reference: Reference | None = None,
+    title: str | None = None,
+) -> Lines:
+    """A result over one numbered axis, such as `shift` or `layer`, as one line.
+
+    Args:
+        low, high: ends of the interval at each value, with the same axis and coordinate.
+    Raises: DataError for more than one axis, an axis without numbers, or an interval over other coordinates.
+    """
+    if result.ndim != 1:
+        raise DataError(f"a result with axes {result.dims} came; expected one axis: select along the others first, with .sel(...)")
+    dim = str(result.dims[0])
+    x = _places(result)
+    if not np.issubdtype(x.dtype, np.number):
+        raise DataError(f"axis {dim} holds names, not numbers, and has no order to draw a line along; draw bars instead")
+    for end in (low, high):
+        if end is not None and not (end.dims == result.dims and np.array_equal(_places(end), x)):
+            raise DataError(f"the interval's axes or coordinates are not those of the result; expected {dim} with the same values")
+    line = Series(values=result.values, low=None if low is None else low.values, high=None if high is None else high.values)
+    return Lines(
+        x=x,
+        series={str(result.name or _long_name(result)): line},
+        x_title=dim,
+        value_title=_long_name(result),
+        units=_units(result),
+        reference=reference,
+        **_words(result, title),
+    )
+
+
+def _with_axes(result: DataArray, *dims: str) -> DataArray:
+    if set(result.dims) != set(dims):
+        raise DataError(f"a result with axes {result.dims} came; expected {dims}: select along the others first, with .sel(...)")
+    return result.transpose(*dims)
+
+
+def _labels(result: DataArray, dim: str, *names: str) -> list[str]:
+    """The labels along an axis, out of the first of these coordinates that is there; positions where none is."""
+    for name in (*names, dim):
+        if name in result.coords and result.coords[name].dims == (dim,):
+            return [str(label) for label in result.coords[name].values]
+    return [str(at) for at in range(result.sizes[dim])]
+
+
+def _places(result: DataArray) -> np.ndarray:
+    """The coordinate of a result's first axis; positions where there is none."""
+    dim = result.dims[0]
+    return result.coords[dim].values if dim in result.coords else np.arange(len(result))
+
+
+def _place(result: DataArray, site: str) -> tuple[int, int]:
+    layers, heads = _labels(result, "layer"), _labels(result, "head")
+    if "site" in result.coords:
+        names = result.coords["site"].transpose("layer", "head").values
+    else:
+        names = np.array([[head_site(int(layer), int(head)) for head in heads] for layer in layers])
+    found = np.argwhere(names == site)
+    if not len(found):
+        raise SiteError(f"{site} is not in this result: its heads are {names.flat[0]} to {names.flat[-1]}")
+    return int(found[0][0]), int(found[0][1])
+
+
+def _largest(labels: list[str], values: np.ndarray, top: int) -> tuple[list[str], np.ndarray]:
+    """The `top` values largest in size, then the sum of the others; a single other part stands for itself."""
+    order = np.argsort(-np.abs(values), kind="stable")
+    kept, rest = (order, order[:0]) if len(order) <= top + 1 else (order[:top], order[top:])
+    if not len(rest):
+        return [labels[at] for at in kept], values[kept]
+    return [*(labels[at] for at in kept), f"other ({len(rest)} parts)"], np.append(values[kept], values[rest].sum())
+
+
+def _long_name(result: DataArray) -> str:
+    return str(result.attrs.get("long_name") or result.name or "value")
+
+
+def _units(result: DataArray) -> str:
+    return str(result.attrs.get("units", "1"))
+
+
+def _words(result: DataArray, title: str | None) -> dict[str, Any]:
+    """Title, caption and n. A result of one head, selected out of several, carries the head's name as a single `site`."""
+    site = result.coords.get("site")
+    place = f", {site.item()}" if site is not None and not site.dims else ""
+    long_name = _long_name(result)
+    n = result.attrs.get("n")
+    return {
+        "title": title if title is not None else f"{long_name[:1].upper()}{long_name[1:]}{place}",
+        "caption": _caption(result),
+        "n": None if n is None else int(n),
+    }
+
+
+def _caption(result: DataArray) -> str:
+    parts = []
+    if "provenance" in result.attrs:
+        made = _provenance(result.attrs["provenance"])
+        seed = "" if made.seed is None else f", seed {made.seed}"
+        parts.append(f"Model {made.model} (weights {made.fingerprint}), data {made.data}{seed}.")
+    if result.attrs.get("source"):
+        source = str(result.attrs["source"])
+        parts.append(f"Measure: {source}{'' if source[-1] in '.?!' else '.'}")
+    return " ".join(parts)
+
+
+def _provenance(text: str) -> Provenance:
+    try:
+        return Provenance.from_json(text)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the result's attribute provenance cannot be read ({error}); expected what Provenance.to_json writes") from error

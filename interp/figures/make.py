@@ -1,0 +1,64 @@
+"""`interp.figure(x)`: the figure that fits a result or a verdict."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from interp.claims.verdict import Verdict
+from interp.core.errors import DataError
+from interp.core.results import DataArray
+from interp.figures.description import Bars, Description, Reference
+from interp.figures.figure import Figure
+from interp.figures.from_results import attention_pattern, contribution_bars, curve, head_map
+
+_BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
+    ("layer", "head"): head_map,
+    ("query_pos", "key_pos"): attention_pattern,
+    ("component",): contribution_bars,
+}
+
+
+def figure(x: DataArray | Verdict) -> Figure:
+    """The figure of a labelled result (head map, pattern, contributions, curve) or of a verdict.
+
+    Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn.
+
+    Example:
+        >>> import interp
+        >>> interp.figure(interp.capture(interp.load(), "The old man").pattern("L0H0")).csv().splitlines()[0].split(",")[0]
+        'row_index'
+    """
+    return Figure(_verdict(x) if isinstance(x, Verdict) else _result(x))
+
+
+def _result(result: DataArray) -> Description:
+    axes = tuple(str(dim) for dim in result.dims)
+    if axes in _BY_AXES:
+        return _BY_AXES[axes](result)
+    if len(axes) == 1:
+        return curve(result)
+    drawn = ", ".join("(" + ", ".join(known) + ")" for known in _BY_AXES)
+    raise DataError(f"a result with the axes {axes} came; expected {drawn} or a single axis: choose with .sel")
+
+
+def _verdict(verdict: Verdict) -> Bars:
+    """Each piece of evidence with its interval, and each null control beside it, against the smallest effect of interest."""
+    evidence, nulls = verdict.evidence, [control for control in verdict.controls if control.kind == "null"]
+    labels = [one.name for one in evidence]
+    limit = "tolerance" if evidence[0].power is None else "smallest effect of interest"
+    effects = np.array([one.effect for one in evidence])
+    return Bars(
+        title=f"{verdict.claim['id']}: {verdict.outcome}",
+        caption=f"{verdict.claim['statement']} Model {verdict.model}. {verdict.summary} "
+        + (f"Null controls: {', '.join(f'{one.name} {one.value:.3f}' for one in nulls)}." if nulls else ""),
+        n=sum(one.n_items for one in evidence[:1]),
+        labels=labels,
+        values=effects,
+        low=np.array([one.low for one in evidence]),
+        high=np.array([one.high for one in evidence]),
+        value_title="effect",
+        units=evidence[0].unit,
+        reference=Reference(
+            value=float(evidence[0].smallest_effect), label="tolerance" if evidence[0].power is None else "smallest effect of interest"
+        ),
+    )
