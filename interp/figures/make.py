@@ -58,7 +58,5 @@ def _verdict(verdict: Verdict) -> Bars:
         high=np.array([one.high for one in evidence]),
         value_title="effect",
         units=evidence[0].unit,
-        reference=Reference(
-            value=float(evidence[0].smallest_effect), label="tolerance" if evidence[0].power is None else "smallest effect of interest"
-        ),
+        reference=Reference(value=float(evidence[0].smallest_effect), label=limit),
     )

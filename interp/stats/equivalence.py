@@ -92,7 +92,7 @@ def best_upper_bound(differences: np.ndarray, *, alpha: float = 0.05) -> float:
     Raises: ValueError for fewer than 2 clusters.
 
     Example:
-        >>> best_upper_bound(np.array([[0.1, 0.1, 0.1], [0.2, 0.2, 0.2]]))
+        >>> round(best_upper_bound(np.array([[0.1, 0.1, 0.1], [0.2, 0.2, 0.2]])), 6)
         0.2
     """
     members, clusters = differences.shape

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from interp.stats.equivalence import best_upper_bound
 
 
