@@ -62,11 +62,9 @@ class AttentionCall:
     def attend_to(self, values: torch.Tensor) -> torch.Tensor:
         """sum_j p_ij values_j, exactly, without keeping p. Axes: (batch, head, key_pos, d) -> (batch, head, query_pos, d).
 
-        In float32 or wider, also where the model computes in half precision. `d` may be at most d_head: the kernel wants values as
-        wide as keys, so narrower ones are padded.
+        In float32 or wider, also where the model computes in half precision; `d` may be any width.
         """
-        padded = torch.nn.functional.pad(values, (0, self.key.shape[-1] - values.shape[-1]))
-        return self._kernel(padded)[0][..., : values.shape[-1]]
+        return self._kernel(values)[0][..., : values.shape[-1]]
 
     def output_and_lse(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The sublayer's z and log sum_j exp(s_ij). Axes: (batch, head, query_pos, d_head), (batch, head, query_pos)."""
@@ -80,8 +78,11 @@ class AttentionCall:
         if self.query.device.type != "cpu" or self.query.dtype in (torch.float16, torch.bfloat16):
             return self._blockwise(values)
         mask = None if self.mask is None else torch.zeros_like(self.seen, dtype=self.query.dtype).masked_fill(~self.seen, -torch.inf)
+        widest = max(self.key.shape[-1], values.shape[-1])
+        width = widest if widest == self.key.shape[-1] else -(-widest // 8) * 8  # all three equally wide, and vectorised
+        query, key, values = (_widened(tensor, width) for tensor in (self.query, self.key, values.to(self.query.dtype)))
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            self.query, self.key, values.to(self.query.dtype), 0.0, self.causal, attn_mask=mask, scale=self.scale
+            query, key, values, 0.0, self.causal, attn_mask=mask, scale=self.scale
         )
 
     def _blockwise(self, values: torch.Tensor, block: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,6 +105,11 @@ class AttentionCall:
 def _softmax(scores: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     """A query that sees no key attends to nothing: zeros. A score that is nan stays nan, so that it shows."""
     return torch.softmax(scores, dim=-1).masked_fill(~seen.any(-1, keepdim=True), 0.0)
+
+
+def _widened(tensor: torch.Tensor, width: int) -> torch.Tensor:
+    """Zeros appended to the last axis: they add nothing to a dot product."""
+    return tensor if tensor.shape[-1] == width else torch.nn.functional.pad(tensor, (0, width - tensor.shape[-1]))
 
 
 def attention(
