@@ -5,6 +5,7 @@ one of its own, since TransformerLens's weight processing (folded norms, centred
 not safe from two threads; `LOCK` is held by every view of this room.
 """
 
+import tempfile
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -50,5 +51,9 @@ def _boot(model: Model, *, share: bool) -> "TransformerBridge":
 
     twin = plain_copy(model.hf, share=share)
     twin.config.architectures = [type(twin).__name__]
-    with LOCK:
-        return TransformerBridge.boot_transformers(model.name, hf_model=twin, tokenizer=model.tokenizer, device=str(model.device))
+    with LOCK, tempfile.TemporaryDirectory() as folder:
+        # From files: TransformerLens reads a tokenizer with a BOS token anew by its path, which one made in memory lacks. And it sets
+        # padding on the tokenizer it is given, so it gets one of its own.
+        model.tokenizer.save_pretrained(folder)
+        tokenizer = type(model.tokenizer).from_pretrained(folder)
+        return TransformerBridge.boot_transformers(model.name, hf_model=twin, tokenizer=tokenizer, device=str(model.device))

@@ -2,6 +2,7 @@
 
 import torch
 
+from interp.core.errors import ModelUnsupported, TextError
 from interp.core.provenance import Provenance, text_hash
 from interp.core.results import DataArray, labelled
 from interp.lens.bridge import LOCK, bridge, processed
@@ -20,7 +21,7 @@ def logit_lens(model: Model, text: str) -> DataArray:
         text: a text that fits the context.
     Returns: nats, axes (layer, pos): layer l is the stream that block l reads, the last row what the last block leaves; coordinate
         `best` holds the token predicted there, `token` the token at each position.
-    Raises: ModelUnsupported for a model without a trained head; EmptyText, TextTooLong.
+    Raises: ModelUnsupported for an encoder, or without a trained head; EmptyText, TextTooLong; TextError for a text of one token.
     Source: nostalgebraist (2020), "interpreting GPT: the logit lens", through transformer_lens.tools.analysis.logit_lens.
 
     Example:
@@ -30,7 +31,10 @@ def logit_lens(model: Model, text: str) -> DataArray:
     """
     from transformer_lens.tools.analysis import logit_lens as theirs
 
+    _refuse_encoder(model)
     example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
+    if len(example) < 2:
+        raise TextError(f"{text!r} is one token, and the loss is that of the next; expected two or more")
     ids = torch.tensor([example.ids], device=model.device)
     with LOCK, torch.no_grad():
         booted = bridge(model)
@@ -60,8 +64,9 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
         model: a decoder with its head.
         text: a text that fits the context.
         answer, against: token ids.
-    Returns: logits, axis (component,): heads as "L0H0", and "remainder" for all else.
-    Raises: ModelUnsupported for a model without a trained head.
+    Returns: logits, axis (component,): heads as "L0H0", and "remainder" for all else in the stream. The final norm's bias is in neither
+        (in ours it is "final biases"), so the sum is not quite the model's own difference of logits.
+    Raises: ModelUnsupported for an encoder, or without a trained head; TextError for an id that the vocabulary does not have.
 
     Example:
         >>> import interp
@@ -71,6 +76,10 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
     """
     from transformer_lens.tools.analysis import direct_logit_attribution as theirs
 
+    _refuse_encoder(model)
+    wrong = [token for token in (answer, against) if not 0 <= token < model.anatomy.d_vocab]
+    if wrong:
+        raise TextError(f"token id {wrong[0]} came; {model.name} has ids 0-{model.anatomy.d_vocab - 1}")
     example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
     with LOCK, torch.no_grad():
         found = theirs(processed(model), torch.tensor([example.ids], device=model.device), answer, against, unit="head")
@@ -84,3 +93,9 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
         provenance=Provenance(model=model.name, fingerprint=model.fingerprint, data=text_hash([text])),
         coords={"component": found.labels},
     )
+
+
+def _refuse_encoder(model: Model) -> None:
+    """An encoder that sees the token itself predicts nothing at it, and its head transforms the stream before it unembeds."""
+    if not model.anatomy.causal and model.anatomy.lm_head:
+        raise ModelUnsupported(f"{model.name} is an encoder; expected a decoder, which predicts the next token")
