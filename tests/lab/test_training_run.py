@@ -1,0 +1,242 @@
+"""A run of a tiny recipe: killed and gone on with, it gives the weights it would have given; what it leaves is a model with a true card."""
+
+import dataclasses
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from interp.checks.selfcheck import check
+from interp.core.errors import DataError
+from interp.lab import card as card_module
+from interp.lab import train as train_module
+from interp.lab.batches import text_row
+from interp.lab.card import copying
+from interp.lab.recipes import Recipe
+from interp.lab.train import build, train
+from interp.models.load import load_model
+
+TINY = Recipe(
+    name="tiny",
+    n_layers=1,
+    n_heads=2,
+    d_model=16,
+    d_vocab=300,
+    n_ctx=32,
+    batch_rows=4,
+    n_steps=14,
+    warmup_steps=3,
+    short_steps=4,
+    short_ctx=16,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small():
+    """Checkpoints every 5 steps, few rows to measure, no compiler."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module.shutil, "which", lambda name: None)
+        patch.setattr(train_module, "CHECKPOINT_EVERY", 5)
+        patch.setattr(train_module, "HELD_OUT_ROWS", 4)
+        patch.setattr(card_module, "N_ROWS", 4)
+        yield
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("books")
+    words = ["the", "old", "man", "woman", "sea", "dog", "house", "looked", "said", "nothing", "walked", "again", "never", "night", "and"]
+    for number in range(3):
+        rng = random.Random(number)
+        lines = [" ".join(rng.choices(words, k=20)).capitalize() + "." for _ in range(40)]
+        (folder / f"book{number}.txt").write_text("\n\n".join(lines) + "\n")
+    return folder
+
+
+def silent(row: dict) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def whole(library, tmp_path_factory):
+    """One run from beginning to end: its folder, and what it reported."""
+    told: list[dict] = []
+    return train(TINY, library, tmp_path_factory.mktemp("whole"), report=told.append), told
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def same(one, other) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+class Killed(BaseException):
+    """Like a signal: nothing of ours catches it."""
+
+
+def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(whole, library, tmp_path):
+    torch.manual_seed(99)
+    torch.rand(7)  # what was drawn before does not matter
+    assert same(train(TINY, library, tmp_path / "again", report=silent), whole[0])
+    other = dataclasses.replace(TINY, seed=1)
+    assert not same(train(other, library, tmp_path / "other", report=silent), whole[0])
+
+
+@pytest.mark.parametrize("at", [5, 8, 14])
+def test_a_killed_run_goes_on_to_the_same_weights(whole, library, tmp_path, monkeypatch, at):
+    """Killed right after a checkpoint, between two, and right after the last."""
+
+    def kill_after_checkpoint(row):
+        if row["step"] == at:
+            raise Killed
+
+    true = train_module.batch
+
+    def kill_between(stream, recipe, step, vocab):
+        if step == at and at % 5 and at != TINY.n_steps:
+            raise Killed
+        return true(stream, recipe, step, vocab)
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(train_module, "batch", kill_between)
+    with pytest.raises(Killed):
+        train(TINY, library, run, report=kill_after_checkpoint)
+    monkeypatch.setattr(train_module, "batch", true)
+    assert not (run / "model").exists()
+    steps: list[int] = []
+    monkeypatch.setattr(train_module, "batch", lambda s, r, step, v: steps.append(step) or true(s, r, step, v))
+    folder = train(TINY, library, run, report=silent)
+    assert steps == list(range(at - at % 5 if at < TINY.n_steps else at, TINY.n_steps))  # goes on, does not begin anew
+    assert same(folder, whole[0])
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    without_speed = [{key: value for key, value in row.items() if key != "tokens_per_s"} for row in log]
+    expected = [{key: value for key, value in row.items() if key != "tokens_per_s"} for row in whole[1]]
+    assert without_speed == expected
+
+
+def test_a_kill_while_the_checkpoint_is_written_leaves_the_old_one(whole, library, tmp_path, monkeypatch):
+    true, saved = torch.save, []
+
+    def half(state, path):
+        saved.append(path)
+        if len(saved) == 2:
+            path.write_bytes(b"half")
+            raise Killed
+        true(state, path)
+
+    monkeypatch.setattr(train_module.torch, "save", half)
+    with pytest.raises(Killed):
+        train(TINY, library, tmp_path, report=silent)
+    assert same(train(TINY, library, tmp_path, report=silent), whole[0])
+
+
+def test_a_folder_with_a_run_of_another_recipe_is_refused(library, tmp_path):
+    def kill(row):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(TINY, library, tmp_path, report=kill)
+    with pytest.raises(DataError, match="holds a run of another recipe; expected the same one to go on: give a new folder"):
+        train(dataclasses.replace(TINY, learning_rate=1e-3), library, tmp_path, report=silent)
+
+
+def test_the_log_counts_steps_and_tokens(whole):
+    _, told = whole
+    assert [row["step"] for row in told] == [5, 10, 14]
+    short, long = TINY.batch_rows * TINY.short_ctx, TINY.batch_rows * TINY.n_ctx
+    assert [row["tokens"] for row in told] == [4 * short + long, 4 * short + 6 * long, 4 * short + 10 * long]
+    assert all(0 < row["text"] < 10 and 0 < row["copied"] < 10 and row["tokens_per_s"] > 0 for row in told)
+    assert all(row["repeat_vocab"] <= TINY.d_vocab for row in told)
+    assert told[-1]["text"] < told[0]["text"]  # it learns
+
+
+def test_what_is_left_is_a_model_that_passes_its_check(whole):
+    folder, _ = whole
+    assert {path.name for path in folder.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json", "README.md"}
+    assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float16}
+    model = load_model(folder)
+    assert (model.anatomy.n_layers, model.anatomy.n_heads, model.anatomy.d_model, model.anatomy.n_ctx) == (1, 2, 16, 32)
+    assert model.anatomy.lm_head
+    report = check(model)
+    assert report.passed, str(report)
+
+
+def number(card: str, row: str) -> float:
+    return float(re.search(rf"\| {row} \| (?:\S+, mean weight )?([\d.]+)", card)[1])
+
+
+def test_the_card_says_what_was_measured_on_the_files(whole, library):
+    folder, told = whole
+    card = (folder / "README.md").read_text()
+    assert "{" not in card
+    assert "nan" not in card
+    model = load_model(folder)
+    assert f"`{model.fingerprint}`" in card
+    assert "\n2 public-domain books" in card
+    assert "\n1 whole books were held out" in card
+    assert f"{told[-1]['step']} steps, {told[-1]['tokens']:,} tokens" in card
+    for name, value in dataclasses.asdict(TINY).items():
+        assert f"| {name} | {value} |" in card
+    found = copying(model)
+    assert number(card, "random tokens, first time") == pytest.approx(found.first_nats, abs=0.006)
+    assert number(card, "the same tokens, second time") == pytest.approx(found.second_nats, abs=0.006)
+    assert number(card, "best previous-token head on random tokens") == pytest.approx(float(found.previous.max()), abs=0.006)
+    assert number(card, "best head on the earlier copy, shifts 0 to 8") == pytest.approx(float(found.profile.max()), abs=0.006)
+    assert number(card, "held-out text") == pytest.approx(held_out_nats(model, folder.parent), abs=6e-4)
+    assert len(re.findall(r"^> ", card, re.MULTILINE)) == 5
+
+
+@torch.no_grad()
+def held_out_nats(model, run) -> float:
+    """By another way than the card's: text by text, transformers' own loss."""
+    saved = np.load(run / "held_out.npz")
+    stream = train_module.TokenStream(tokens=saved["tokens"], starts=saved["starts"], n_bytes=int(saved["n_bytes"]))
+    rng = np.random.default_rng(0)
+    rows = [torch.from_numpy(text_row(stream, TINY.n_ctx, rng))[None] for _ in range(256)]
+    return float(np.mean([model.hf(input_ids=row, labels=row).loss.item() for row in rows]))
+
+
+def planted_profile(span: int, shift: int) -> torch.Tensor:
+    """A pattern whose head looks at the earlier copy + shift from the second half, and at position 0 from the first."""
+    n = 2 * span
+    pattern = torch.zeros(1, 1, n, n)
+    pattern[..., :span, 0] = 1.0
+    for query in range(span, n):
+        pattern[..., query, query - span + shift] = 1.0
+    return pattern
+
+
+@pytest.mark.parametrize("shift", range(9))
+def test_the_cards_profile_tells_a_planted_copy_head_and_its_shift(shift):
+    profile = card_module._profile(planted_profile(32, shift), 32)
+    expected = torch.zeros(1, 9)
+    expected[0, shift] = 1.0
+    assert torch.equal(profile, expected)
+
+
+def test_nothing_is_written_for_a_folder_without_books(tmp_path):
+    (tmp_path / "books").mkdir()
+    with pytest.raises(DataError, match=r"no \.txt file under"):
+        train(TINY, tmp_path / "books", tmp_path / "run", report=silent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_fresh_weights_depend_on_the_seed_alone():
+    def of(seed):
+        torch.manual_seed(seed + 7)
+        return build(dataclasses.replace(TINY, seed=seed)).state_dict()
+
+    one, again, other = of(0), of(0), of(1)
+    state = torch.random.get_rng_state()
+    build(TINY)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert not torch.equal(one["transformer.wte.weight"], other["transformer.wte.weight"])
+    assert one["transformer.wte.weight"].std() == pytest.approx(TINY.init_range, rel=0.1)
