@@ -42,21 +42,24 @@ def _result(result: DataArray) -> Description:
 
 
 def _verdict(verdict: Verdict) -> Bars:
-    """Each piece of evidence with its interval, and each null control beside it, against the smallest effect of interest."""
+    """Each piece of evidence with its interval, as a multiple of the smallest effect that matters (or of the tolerance): 1 decides.
+
+    Raises: DataError for a verdict without evidence.
+    """
     evidence, nulls = verdict.evidence, [control for control in verdict.controls if control.kind == "null"]
-    labels = [one.name for one in evidence]
+    if not evidence:
+        raise DataError(f"the verdict on {verdict.claim['id']} ({verdict.outcome}) has no evidence to draw: print it instead")
+    scale = np.array([one.smallest_effect for one in evidence])
     limit = "tolerance" if evidence[0].power is None else "smallest effect of interest"
-    effects = np.array([one.effect for one in evidence])
     return Bars(
         title=f"{verdict.claim['id']}: {verdict.outcome}",
         caption=f"{verdict.claim['statement']} Model {verdict.model}. {verdict.summary} "
         + (f"Null controls: {', '.join(f'{one.name} {one.value:.3f}' for one in nulls)}." if nulls else ""),
-        n=sum(one.n_items for one in evidence[:1]),
-        labels=labels,
-        values=effects,
-        low=np.array([one.low for one in evidence]),
-        high=np.array([one.high for one in evidence]),
-        value_title="effect",
-        units=evidence[0].unit,
-        reference=Reference(value=float(evidence[0].smallest_effect), label=limit),
+        n=evidence[0].n_items,
+        labels=[one.name for one in evidence],
+        values=np.array([one.effect for one in evidence]) / scale,
+        low=np.array([one.low for one in evidence]) / scale,
+        high=np.array([one.high for one in evidence]) / scale,
+        value_title=f"effect over {limit}",
+        reference=Reference(value=1.0, label=limit),
     )

@@ -1,0 +1,1 @@
+"""Test designs, each written once and used by many claims."""
