@@ -1,0 +1,5 @@
+"""The dashboard: `streamlit run app.py`."""
+
+from interp.dashboard.app import main
+
+main()

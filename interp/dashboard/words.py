@@ -1,0 +1,61 @@
+"""How is a text of the user's, or an error, written on the page? Literally: markup in it is shown, not obeyed."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+
+from interp.core.errors import CheckFailed, InterpError
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|$~:<>&])")
+
+
+def literal(text: str) -> str:
+    """A text as Streamlit's markdown shows it literally.
+
+    Example:
+        >>> literal("*a* <b>")
+        '\\\\*a\\\\* \\\\<b\\\\>'
+    """
+    return _MARKS.sub(r"\\\1", text)
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Whatever interp refuses inside becomes a message on the page, never a traceback; the rest of the page goes on."""
+    try:
+        yield
+    except CheckFailed as refused:
+        st.info(literal(_sentence(refused)), icon=":material/block:", title="Not shown for this model")
+    except InterpError as error:
+        st.error(literal(_sentence(error)), icon=":material/error:")
+
+
+def follow_link(key: str, options: Mapping[Any, str] | Sequence[str], what: str) -> None:
+    """What a link asks for, before the widget that it is bound to is made: a name is taken beside a label; what is not there is said.
+
+    A widget puts its labels into the address, which are long; a link written by hand may use the short names as well. For what is neither
+    Streamlit falls back to the first option without a word.
+
+    Args:
+        key: of the widget, and so of the query parameter.
+        options: the widget's options, with their labels where those differ.
+    """
+    asked = st.query_params.get(key)
+    labels = list(options.values()) if isinstance(options, Mapping) else list(options)
+    if asked is None or asked in labels:
+        return
+    if asked in options:
+        st.session_state.setdefault(key, asked)
+        return
+    there = f"{labels[0]} to {labels[-1]}" if len(labels) > 8 else ", ".join(labels)
+    st.warning(literal(f"The link asks for {what} {asked!r}, which is not here; expected one of: {there}."), icon=":material/link_off:")
+
+
+def _sentence(error: InterpError) -> str:
+    """The message as a sentence; one that begins with a name ("minilm: ...") keeps it as it is written."""
+    text = str(error)
+    named = text.partition(" ")[0].endswith(":")
+    return f"{text[:1] if named else text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"

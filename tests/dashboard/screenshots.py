@@ -1,0 +1,40 @@
+"""Pictures of both pages, light and dark: `python tests/dashboard/screenshots.py FOLDER`."""
+
+import sys
+from pathlib import Path
+
+PAGES = {
+    "prompt-heads": "/?head=L2H3&statistic=previous",
+    "prompt-neurons": "/?view=Neurons&layer=2",
+    "prompt-contributions": "/?view=Contributions",
+    "prompt-long": "/?text=" + "The+old+man+looked+at+the+sea+and+said+nothing+to+her.+" * 6,
+    "prompt-minilm": "/?model=minilm&head=L2H10&form=moved",
+    "claims": "/claims",
+}
+
+
+def main(folder: Path) -> None:
+    """Write the pictures."""
+    from conftest import browsing, served  # beside this file; pytest, which imports it for doctests, does not look there
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with served() as address:
+        for theme in ("light", "dark"):
+            with browsing(viewport={"width": 1440, "height": 1000}, color_scheme=theme) as page:
+                for name, path in PAGES.items():
+                    page.goto(address + path)
+                    page.get_by_role("heading", level=1).wait_for(timeout=90_000)
+                    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=90_000)
+                    page.wait_for_timeout(2500)
+                    page.screenshot(path=folder / f"{name}-{theme}.png")
+                page.get_by_role("button", name="Run on tales").click()
+                page.get_by_text("Evidence", exact=True).wait_for(timeout=90_000)
+                page.set_viewport_size({"width": 1440, "height": 1900})
+                page.get_by_text("Self-check passed").click()
+                page.get_by_text("9 of 9 passed").wait_for(timeout=90_000)
+                page.wait_for_timeout(2500)
+                page.screenshot(path=folder / f"claims-verdict-{theme}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,56 @@
+"""The dashboard in a real browser: what AppTest cannot do is click a chart, and see what HTML became."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+
+from interp import api
+
+SENTENCE = "She opened the <b>door</b> and looked at the sea"
+PLACE = """([row, column]) => {
+    const map = document.querySelectorAll('.js-plotly-plot')[0], box = map.getBoundingClientRect();
+    const {xaxis, yaxis} = map._fullLayout;
+    return [box.left + xaxis._offset + xaxis.l2p(column), box.top + yaxis._offset + yaxis.l2p(row)];
+}"""
+DRAWN = "n => document.querySelectorAll('.js-plotly-plot')[1]?._fullData?.[0]?.z?.length === n"
+TITLED = "title => document.querySelectorAll('.js-plotly-plot .gtitle')[1]?.textContent === title"
+CELLS = "() => Array.from(document.querySelectorAll('.js-plotly-plot')[1]._fullData[0].z, row => Array.from(row))"
+
+
+@pytest.mark.browser
+def test_a_sentence_a_click_and_the_files(browser_page, address, tmp_path):
+    page = browser_page
+    page.goto(address)
+    field = page.get_by_label("Text", exact=True)
+    field.wait_for(timeout=90_000)
+    field.fill(SENTENCE)
+    field.press("Enter")
+    page.locator(".chips", has_text="looked").wait_for(timeout=30_000)
+    assert page.locator(".chips b").count() == 0
+    assert "<" in page.locator(".chips").inner_text()
+
+    expected = api.capture(api.load(), SENTENCE).pattern("L2H5").values
+    page.wait_for_function(DRAWN, arg=len(expected), timeout=30_000)
+    page.mouse.click(*page.evaluate(PLACE, [2, 5]))
+    page.get_by_text("L2H5 · entropy of attention").wait_for(timeout=15_000)
+    assert "head=L2H5" in page.url
+    page.wait_for_function(TITLED, arg="attention, L2H5", timeout=15_000)
+    np.testing.assert_allclose(np.array(page.evaluate(CELLS)), expected, atol=1e-6)
+
+    files = {suffix: _download(page, suffix, tmp_path) for suffix in ("pdf", "csv")}
+    assert files["pdf"].read_bytes().startswith(b"%PDF")
+    rows = list(csv.DictReader(files["csv"].read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == expected.size
+    value = next(name for name in rows[0] if name.endswith("[probability]"))
+    np.testing.assert_allclose([float(row[value]) for row in rows], expected.ravel(), atol=1e-6)
+
+
+def _download(page, suffix, folder):
+    """The file behind the second figure's button."""
+    with page.expect_download(timeout=30_000) as told:
+        page.get_by_role("button", name=re.compile(f"^{suffix.upper()}$")).nth(1).click()
+    assert told.value.suggested_filename == f"tales-L2H5-raw.{suffix}"
+    told.value.save_as(folder / f"figure.{suffix}")
+    return folder / f"figure.{suffix}"
