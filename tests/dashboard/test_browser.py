@@ -36,7 +36,7 @@ def test_a_sentence_a_click_and_the_files(browser_page, address, tmp_path):
     page.mouse.click(*page.evaluate(PLACE, [2, 5]))
     page.get_by_text("L2H5 · entropy of attention").wait_for(timeout=15_000)
     assert "head=L2H5" in page.url
-    page.wait_for_function(TITLED, arg="attention, L2H5", timeout=15_000)
+    page.wait_for_function(TITLED, arg="Attention, L2H5", timeout=15_000)
     np.testing.assert_allclose(np.array(page.evaluate(CELLS)), expected, atol=1e-6)
 
     files = {suffix: _download(page, suffix, tmp_path) for suffix in ("pdf", "csv")}
