@@ -56,7 +56,7 @@ def _verdict(verdict: Verdict) -> Bars:
         caption=f"{verdict.claim['statement']} Model {verdict.model}. {verdict.summary} "
         + (f"Null controls: {', '.join(f'{one.name} {one.value:.3f}' for one in nulls)}." if nulls else ""),
         n=evidence[0].n_items,
-        labels=[one.name for one in evidence],
+        labels=[one.name if one.power is None else f"vs {one.baseline_name}" for one in evidence],
         values=np.array([one.effect for one in evidence]) / scale,
         low=np.array([one.low for one in evidence]) / scale,
         high=np.array([one.high for one in evidence]) / scale,
