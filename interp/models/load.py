@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from interp.core.errors import ModelDamaged, ModelError, ModelNotFound, ModelUnsupported
 from interp.models import zoo
 from interp.models.anatomy import FAMILIES
-from interp.models.model import Model, instrument
+from interp.models.model import BUILDING, Model, instrument
 
 HUB = "https://huggingface.co"
 
@@ -50,11 +50,12 @@ def load_model(
         return _from_object(source, tokenizer)
     name = zoo.DEFAULT if source is None else str(source)
     place = find(name)
-    with _quiet():
-        hf, lm_head = _weights(place, dtype, trust_remote_code)
-        words = _tokenizer(place, trust_remote_code)
-    hf.to(torch.device(device))  # type: ignore[arg-type]
-    return instrument(hf, words, name=name, lm_head=lm_head)
+    with BUILDING:
+        with _quiet():
+            hf, lm_head = _weights(place, dtype, trust_remote_code)
+            words = _tokenizer(place, trust_remote_code)
+        hf.to(torch.device(device))  # type: ignore[arg-type]
+        return instrument(hf, words, name=name, lm_head=lm_head)
 
 
 def _from_object(hf: PreTrainedModel, tokenizer: Any) -> Model:

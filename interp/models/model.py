@@ -7,6 +7,7 @@ changed. Hooks stand on the mapped modules for good; without a watcher (see `poi
 import copy
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,6 +96,10 @@ class Model:
             wrong = low if low < 0 else high
             raise TextError(f"token id {wrong} came; {self.name} has ids 0-{self.anatomy.d_vocab - 1}: is this the model's own tokenizer?")
 
+
+# transformers builds models under settings of the whole process (default type, meta device, initialisation): two threads that build
+# at once get models without data. Whoever builds one holds this.
+BUILDING = threading.RLock()
 
 _ABOUT_THE_FILE = ("architectures", "dtype", "torch_dtype", "transformers_version")
 

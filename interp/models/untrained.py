@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from interp.models.model import Model, instrument
+from interp.models.model import BUILDING, Model, instrument
 
 
 def untrained(model: Model, seed: int) -> Model:
@@ -21,7 +21,7 @@ def untrained(model: Model, seed: int) -> Model:
         >>> twin.fingerprint == untrained(model, seed=0).fingerprint, twin.fingerprint == model.fingerprint
         (True, False)
     """
-    with torch.random.fork_rng(devices=[]):
+    with BUILDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model.hf)(type(model.hf.config).from_dict(model.hf.config.to_dict()))
     fresh.to(device=model.device, dtype=next(model.hf.parameters()).dtype)  # type: ignore[call-arg]

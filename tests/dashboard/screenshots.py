@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 PAGES = {
-    "prompt-heads": "/?head=L2H3&statistic=previous",
+    "prompt-heads": "/?head=L0H2&statistic=previous",
     "prompt-neurons": "/?view=Neurons&layer=2",
     "prompt-contributions": "/?view=Contributions",
     "prompt-long": "/?text=" + "The+old+man+looked+at+the+sea+and+said+nothing+to+her.+" * 6,
