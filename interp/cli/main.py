@@ -35,7 +35,7 @@ def dashboard(
     port: Annotated[int, typer.Option(help="port to listen on")] = 8501,
     address: Annotated[str, typer.Option(help="address to listen on; the loopback unless you say otherwise")] = "127.0.0.1",
 ) -> None:
-    """Open the dashboard in the browser."""
+    """Serve the dashboard, on this machine only unless told otherwise; open the address that it prints."""
     import subprocess
     from importlib.util import find_spec
 
