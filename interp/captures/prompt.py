@@ -1,7 +1,7 @@
 """One prompt: run the model once and keep what its parts did.
 
-In numbered steps: (1) the text becomes tokens; (2) the memory is counted; (3) the model runs with a watcher; (4) the stream is rebuilt
-from what was written into it, and the error is part of the result.
+In numbered steps: (1) the text becomes tokens, in an encoder-decoder two rows of them; (2) the memory is counted; (3) the model runs with a
+watcher; (4) the stream is rebuilt from what was written into it, and the error is part of the result.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,30 @@ from interp.captures.activations import Activations
 from interp.captures.memory import refuse_over
 from interp.captures.rebuild import reconstruction_error
 from interp.core.errors import SiteError
+from interp.models.anatomy import Anatomy
 from interp.models.model import Model
 from interp.models.points import Kind, watching
+from interp.models.reading import target_row
 from interp.models.watch import Keep
 from interp.texts.example import Example
 from interp.texts.tokens import tokenize, windows
 
-EVERYTHING: tuple[Kind, ...] = ("resid_pre", "pattern", "z", "attn_out", "resid_mid", "post", "mlp_out", "resid_post", "ln_final")
 MEMORY_LIMIT = 4_000_000_000
+
+
+def everything(anatomy: Anatomy) -> tuple[Kind, ...]:
+    """The kinds of points that a capture keeps by default: what rebuilds the stream, patterns and neurons."""
+    common: tuple[Kind, ...] = ("resid_pre", "pattern", "z", "attn_out", "resid_mid", "post", "mlp_out", "resid_post", "ln_final")
+    experts: tuple[Kind, ...] = ("mlp_in", "router_probs", "expert_weights") if anatomy.n_experts else ()
+    return (*common, *experts, *(("memory",) if anatomy.encoder_decoder else ()))
 
 
 def capture(
     model: Model,
     text: str | Example,
     *,
-    keep: Sequence[Kind] = EVERYTHING,
+    target: str | Example | None = None,
+    keep: Sequence[Kind] | None = None,
     window: bool = False,
     memory_limit: int = MEMORY_LIMIT,
 ) -> Activations:
@@ -36,12 +45,14 @@ def capture(
     Args:
         model: from `interp.load`.
         text: a text, or an example that `interp.texts` made.
-        keep: kinds of points (see `models.points`); all of them by default.
+        target: for an encoder-decoder: the text that its decoder writes. Its row begins with the model's start token, and each
+            position predicts the next.
+        keep: kinds of points (see `models.points`); None: what rebuilds the stream, with patterns and neurons.
         window: for a text longer than the context: take as much of its beginning as fits. `Activations.windowed` says so.
         memory_limit: bytes that the kept tensors may take.
     Returns: the activations, with the stream's reconstruction error.
-    Raises: EmptyText, TextTooLong, MemoryLimit; SiteError for a kind that does not exist; CheckFailed when the model failed the check that
-        captures rest on.
+    Raises: EmptyText, TextTooLong, MemoryLimit; TextError for a target that is missing, or that the model does not read; SiteError for a
+        kind that does not exist; CheckFailed when the model failed the check that captures rest on.
 
     Example:
         >>> import interp
@@ -52,17 +63,25 @@ def capture(
         True
     """
     model.require("capture")
-    unknown = [kind for kind in keep if kind not in get_args(Kind)]
+    kinds = everything(model.anatomy) if keep is None else tuple(keep)
+    unknown = [kind for kind in kinds if kind not in get_args(Kind)]
     if unknown:
         raise SiteError(f"keep={unknown} came; expected kinds out of: {', '.join(get_args(Kind))}")
     example, windowed = _example(model, text, window)
-    refuse_over(memory_limit, model.anatomy, len(example), keep)
-    watcher = Keep(model, keep)
+    row = target_row(model, target)
+    refuse_over(memory_limit, model.anatomy, len(example), kinds, n_target=0 if row is None else len(row))
+    watcher = Keep(model, kinds)
     with watching(watcher):
-        out = model.run(torch.tensor([example.ids]))
-    logits = out[0] if model.anatomy.lm_head else None
-    error = reconstruction_error(model, watcher.arrays)
-    return Activations(model=model, example=example, arrays=watcher.arrays, logits=logits, reconstruction_error=error, windowed=windowed)
+        out = model.run(torch.tensor([example.ids]), target=None if row is None else torch.tensor([row.ids]))
+    return Activations(
+        model=model,
+        example=example,
+        target=row,
+        arrays=watcher.arrays,
+        logits=out[0] if model.anatomy.lm_head else None,
+        reconstruction_error=reconstruction_error(model, watcher.arrays),
+        windowed=windowed,
+    )
 
 
 def _example(model: Model, text: str | Example, window: bool) -> tuple[Example, bool]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from interp.captures.batches import by_length
+from interp.captures.stream import refuse_pairs
 from interp.measures.attention import to_words
 from interp.models.model import Model
 from interp.models.points import Point, watching
@@ -22,14 +23,16 @@ def word_attention(model: Model, examples: Iterable[Example], *, max_tokens: int
         examples: annotated examples (`texts.sentences.examples`).
         max_tokens: tokens in a batch.
     Returns: pairs of an example and (layer, head, query word, key word), in float32 on the model's device.
-    Raises: CheckFailed when patterns are disabled for this model.
+    Raises: CheckFailed when patterns are disabled for this model; ModelUnsupported for an encoder-decoder.
     """
+    refuse_pairs(model)
     model.require("patterns")
     for batch in by_length(examples, max_tokens=max_tokens):
         keep = Keep(model, ["pattern"])
         with watching(keep):
             model.run(torch.tensor([example.ids for _, example in batch]), logits=False)
-        patterns = torch.stack([keep.arrays[Point(kind="pattern", layer=layer).name] for layer in range(model.anatomy.n_layers)])
+        kept = [keep.arrays[Point(kind="pattern", layer=layer).name] for layer in range(model.anatomy.n_layers)]
+        patterns = torch.stack([pattern.to(model.device) for pattern in kept])
         for row, (_, example) in enumerate(batch):
             yield example, to_words(patterns[:, row], list(example.word_tokens))
 

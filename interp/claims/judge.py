@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from interp.claims.applies import why_not
 from interp.claims.claim import Claim, ExactIdentity, PositionalHead, find_claim
 from interp.claims.protocols import positional, positionwise, relation
 from interp.claims.protocols.finding import Finding, Tell
-from interp.claims.verdict import Verdict
+from interp.claims.verdict import Badges, Verdict
 from interp.core.errors import ClaimError
 from interp.core.provenance import text_hash, versions
 from interp.models.model import Model
@@ -35,7 +36,7 @@ def judge(
         data: what the claim is tested on: a .conllu treebank or its sentences; for claims about plain text also a .txt file or texts.
         seed: of the split, the resamples and the random tokens.
         progress: called with what is being done.
-    Returns: the verdict, with everything that decided it.
+    Returns: the verdict, with everything that decided it; "not applicable" for a model that the claim is not about (see `applies`).
     Raises: ClaimError for an unknown claim, missing data, a relation that the treebank lacks; CheckFailed when the model failed the
         self-check that the claim rests on.
 
@@ -71,6 +72,9 @@ def judge(
 
 def _run(claim: Claim, model: Model, data: Data | None, seed: int, tell: Tell) -> tuple[Finding, dict[str, str]]:
     model.require("capture")
+    outside = why_not(claim, model.anatomy)
+    if outside:
+        return _out_of_scope(f"{model.name} {outside}."), {}
     if isinstance(claim.test, ExactIdentity):
         return positionwise.run(claim, model, seed, tell), {}
     if data is None:
@@ -83,6 +87,10 @@ def _run(claim: Claim, model: Model, data: Data | None, seed: int, tell: Tell) -
     if isinstance(claim.test, PositionalHead):
         return positional.run(claim, model, examples, seed, tell), hashes
     return relation.run(claim, model, examples, seed, tell), hashes
+
+
+def _out_of_scope(summary: str) -> Finding:
+    return Finding(outcome="not applicable", reason="out_of_scope", summary=summary, badges=Badges(), evidence=(), controls=())
 
 
 def _examples(claim: Claim, model: Model, data: Data) -> tuple[list[Example], dict[str, str]]:

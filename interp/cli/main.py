@@ -34,15 +34,28 @@ def run() -> None:
 def dashboard(
     port: Annotated[int, typer.Option(help="port to listen on")] = 8501,
     address: Annotated[str, typer.Option(help="address to listen on; the loopback unless you say otherwise")] = "127.0.0.1",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="a folder or hub name to offer first, beside the bundled models")
+    ] = None,
 ) -> None:
     """Serve the dashboard, on this machine only unless told otherwise; open the address that it prints."""
+    import os
     import subprocess
     from importlib.util import find_spec
 
     page = find_spec("interp.dashboard.app")
     assert page is not None
     options = [f"--server.port={port}", f"--server.address={address}", "--browser.gatherUsageStats=false"]
-    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(page.origin), *options]))
+    environment = {**os.environ, **({} if model is None else {"INTERP_MODEL": _found(model)})}
+    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(page.origin), *options], env=environment))
+
+
+def _found(model: str) -> str:
+    """A model's name or folder, before anything is served; a folder in full, since the server may run elsewhere."""
+    from interp.models.load import find
+
+    find(model)
+    return str(Path(model).expanduser().absolute()) if Path(model).expanduser().is_dir() else model
 
 
 @models_app.command("list")
@@ -58,16 +71,18 @@ def models_list() -> None:
 
 
 @models_app.command("check")
-def models_check(model: Annotated[str, typer.Argument(help="a bundled model, minilm, a folder or a hub name")] = DEFAULT) -> None:
-    """Check the instrument on a model: a figure and a tolerance for each check. Exit code 1 when one fails."""
+def models_check(
+    model: Annotated[str, typer.Argument(help="a bundled model, minilm, a folder or a hub name")] = DEFAULT,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the CPU if none is named")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; float32 if none is named")] = None,
+) -> None:
+    """Check the instrument on a model, afresh: a figure and a tolerance for each check. Exit code 1 when one fails."""
     import interp
     from interp.models.load import load_model
 
-    loaded = load_model(model)
+    loaded = load_model(model, device=device, dtype=dtype)
     anatomy = loaded.anatomy
-    print(
-        f"{model}  {anatomy.family}, {anatomy.n_layers} layers x {anatomy.n_heads} heads, d_model {anatomy.d_model}, {loaded.fingerprint}"
-    )
+    print(f"{model}  {anatomy.family}, {anatomy}; d_model {anatomy.d_model}, {loaded.fingerprint}")
     report = interp.check(loaded)
     for finding in report.findings:
         print(f"  {'pass' if finding.passed else 'FAIL'}  {finding}")
@@ -92,7 +107,10 @@ def profile(
         found = interp.profile(loaded, corpus, window=window, progress=lambda n_tokens: bar.update(task, advance=n_tokens))
     interp.save(found, out)
     for name in ("previous", "next", "first", "induction"):
-        _tell_best(found[name])
+        if name in found:
+            _tell_best(found[name])
+    if "left_out" in found.attrs:
+        print(f"left out: {found.attrs['left_out']}")
     print(f"{found.attrs['n_texts']} texts -> {out}")
 
 
@@ -139,12 +157,18 @@ def claims() -> None:
 
 @app.command()
 def figure(
-    kind: Annotated[str, typer.Argument(help="pattern, heads or contributions")],
+    kind: Annotated[str, typer.Argument(help="pattern, heads, experts or contributions")],
     text: Annotated[str, typer.Argument(help="what the model reads")],
     out: Annotated[Path, typer.Option("--out", "-o", help=".pdf .svg .png .html or .csv")],
     model: ModelName = DEFAULT,
-    head: Annotated[str, typer.Option(help="for a pattern: the head")] = "L0H0",
+    target: Annotated[str | None, typer.Option(help="for an encoder-decoder: what its decoder writes")] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="for a pattern: the head, such as L0H1; in an encoder-decoder EL0H1, DL0H1 or XL0H1 (cross-attention)"),
+    ] = None,
     statistic: Annotated[str, typer.Option(help="for heads: entropy, previous, next, first, distance, induction...")] = "entropy",
+    layer: Annotated[int, typer.Option(help="for experts: the layer")] = 0,
+    stack: Annotated[str | None, typer.Option(help="for heads and experts of an encoder-decoder: E, D or X; D if not said")] = None,
     token: Annotated[str | None, typer.Option(help="for contributions: toward which token; the last of the text if none is named")] = None,
     window: Annotated[bool, typer.Option("--window", help="take as much of a longer text's beginning as fits the context")] = False,
 ) -> None:
@@ -152,14 +176,16 @@ def figure(
     import interp
     from interp.core.errors import DataError
 
-    if kind not in ("pattern", "heads", "contributions"):
-        raise DataError(f"{kind!r} is not a figure; expected pattern, heads or contributions")
+    if kind not in ("pattern", "heads", "experts", "contributions"):
+        raise DataError(f"{kind!r} is not a figure; expected pattern, heads, experts or contributions")
     _refuse_unwritable(out, figure=True)
-    seen = interp.capture(interp.load(model), text, window=window)
+    seen = interp.capture(interp.load(model), text, target=target, window=window)
     if kind == "pattern":
-        result = seen.pattern(head)
+        result = seen.pattern(head or f"{seen.model.anatomy.main.stack}L0H0")
     elif kind == "heads":
-        result = seen.head_map(statistic)
+        result = seen.head_map(statistic, stack)  # type: ignore[arg-type]
+    elif kind == "experts":
+        result = seen.experts(layer, stack)  # type: ignore[arg-type]
     else:
         result = seen.contributions(token) if token else _toward_last(seen)
     print(interp.figure(result).save(out))
@@ -169,10 +195,11 @@ def _toward_last(seen):
     """By its id and its place: the same word may stand earlier in the text, and a token may be a part of a character."""
     from interp.core.errors import TextError
 
-    last = len(seen.example) - 1
+    row = seen.row()
+    last = len(row) - 1
     if last < 1:
         raise TextError("the text has 1 token, which no token before it predicts; expected two or more, or --token")
-    return seen.contributions(seen.example.ids[last], pos=last - 1)
+    return seen.contributions(row.ids[last], pos=last - 1)
 
 
 @zoo_app.command("train")
@@ -188,8 +215,13 @@ def zoo_train(
 
     if name not in RECIPES:
         raise ModelNotFound(f"{name!r} is not a recipe; expected one of: {', '.join(RECIPES)}")
-    folder = train(RECIPES[name], data, out / name, report=lambda row: print(row, flush=True))
-    print(f"-> {folder}")
+    print(f"-> {train(RECIPES[name], data, out / name, report=_tell_row)}")
+
+
+def _tell_row(row: dict) -> None:
+    """A row of a training log on one line, without what it says of every head."""
+    told = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items() if not isinstance(value, list)}
+    print("  ".join(f"{key} {value}" for key, value in told.items()), flush=True)
 
 
 def _refuse_unwritable(path: Path | None, *, figure: bool = False) -> None:

@@ -16,7 +16,7 @@ from xarray import DataArray, Dataset, merge
 from interp.core.axes import check_axes
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
-from interp.core.sites import head_site
+from interp.core.sites import Stack, head_site
 
 __all__ = ["DataArray", "Dataset", "labelled", "merge", "read", "save"]
 
@@ -31,6 +31,7 @@ def labelled(
     source: str = "",
     provenance: Provenance | None = None,
     coords: Mapping[str, Any] | None = None,
+    stack: Stack = "",
 ) -> DataArray:
     """An array that says what it is.
 
@@ -43,6 +44,7 @@ def labelled(
         source: the work that the measure is from.
         provenance: model, data, seed and versions behind the numbers.
         coords: further labels, as xarray takes them.
+        stack: whose layers and heads these are, in an encoder-decoder.
     Raises: DataError for axes that are not known or do not fit the values.
 
     Example:
@@ -56,7 +58,7 @@ def labelled(
     sizes = dict(zip(dims, array.shape, strict=True))
     known: dict[str, Any] = {dim: np.arange(size) for dim, size in sizes.items() if dim not in ("component",)}
     if "layer" in sizes and "head" in sizes:
-        names = [[head_site(layer, head) for head in range(sizes["head"])] for layer in range(sizes["layer"])]
+        names = [[head_site(layer, head, stack) for head in range(sizes["head"])] for layer in range(sizes["layer"])]
         known["site"] = (("layer", "head"), names)
     attrs = {"long_name": long_name, "units": units, "source": source}
     if provenance is not None:

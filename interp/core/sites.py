@@ -6,13 +6,13 @@ are converted where they are quoted, never here.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from interp.core.errors import SiteError
 
 Kind = Literal["head", "neuron", "expert", "layer"]
+Stack = Literal["", "E", "D", "X"]
 _LETTERS: dict[Kind, str] = {"head": "H", "neuron": "N", "expert": "E", "layer": ""}
 _KINDS: dict[str, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
 _WRITTEN = re.compile(r"([EDX]?)L(\d+)(?:([HNE])(\d+))?")
@@ -28,7 +28,7 @@ class Site:
         (5, 'head', 1, 'L5H1')
     """
 
-    stack: Literal["", "E", "D", "X"] = ""
+    stack: Stack = ""
     layer: int
     kind: Kind
     index: int | None = None
@@ -50,37 +50,11 @@ class Site:
         return cls(stack=stack, layer=int(layer), kind=kind, index=None if index is None else int(index))  # type: ignore[arg-type]
 
 
-def head_site(layer: int, head: int) -> str:
+def head_site(layer: int, head: int, stack: Stack = "") -> str:
     """The written form of a head.
 
     Example:
-        >>> head_site(5, 1)
-        'L5H1'
+        >>> head_site(5, 1), head_site(5, 1, "X")
+        ('L5H1', 'XL5H1')
     """
-    return str(Site(layer=layer, kind="head", index=head))
-
-
-def parse_heads(heads: str | Iterable[str], *, n_layers: int, n_heads: int) -> list[tuple[int, int]]:
-    """(layer, head) of each written head, checked against the model's size.
-
-    Args:
-        heads: "L2H3", or several of them.
-        n_layers: layers the model has.
-        n_heads: heads in each layer.
-    Raises: SiteError for what is not a head or does not exist here.
-
-    Example:
-        >>> parse_heads(["L0H1", "L2H3"], n_layers=3, n_heads=4)
-        [(0, 1), (2, 3)]
-    """
-    found = []
-    for text in [heads] if isinstance(heads, str) else heads:
-        site = Site.parse(text)
-        if site.kind != "head":
-            raise SiteError(f"{text} is a {site.kind}; expected a head such as L0H0")
-        if site.layer >= n_layers:
-            raise SiteError(f"{text}: this model has layers 0-{n_layers - 1}")
-        if site.index is None or site.index >= n_heads:
-            raise SiteError(f"{text}: this model has heads 0-{n_heads - 1} in each layer")
-        found.append((site.layer, site.index))
-    return found
+    return str(Site(stack=stack, layer=layer, kind="head", index=head))

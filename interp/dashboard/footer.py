@@ -93,13 +93,14 @@ def python_of(seen: Activations, expression: str, *imports: str) -> str:
         expression: over `model` and `seen`.
         imports: lines that it needs beside `import interp`.
     """
+    target = "" if seen.target is None else f", target={seen.target.text!r}"
     window = ", window=True" if seen.windowed else ""
     return "\n".join(
         [
             "import interp",
             *imports,
             f"model = interp.load({seen.model.name!r})",
-            f"seen = interp.capture(model, {seen.example.text!r}{window})",
+            f"seen = interp.capture(model, {seen.example.text!r}{target}{window})",
             expression,
         ]
     )

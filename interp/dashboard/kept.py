@@ -24,9 +24,12 @@ def report_on(model: Model) -> Report:
     return _report(model.name, model.fingerprint, model)
 
 
-def seen_on(model: Model, text: str) -> Activations:
-    """What the model does on a text; of one longer than its context, on the beginning. Raises: TextError, MemoryLimit, CheckFailed."""
-    return _seen(model.name, model.fingerprint, text, model)
+def seen_on(model: Model, text: str, target: str | None = None) -> Activations:
+    """What the model does on a text; of one longer than its context, on the beginning. Raises: TextError, MemoryLimit, CheckFailed.
+
+    Args: target: what the decoder of an encoder-decoder writes.
+    """
+    return _seen(model.name, model.fingerprint, text, target, model)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model and checking the instrument on it …")
@@ -40,5 +43,5 @@ def _report(name: str, fingerprint: str, _model: Model) -> Report:
 
 
 @st.cache_resource(max_entries=8, scope="session", show_spinner=False)
-def _seen(name: str, fingerprint: str, text: str, _model: Model) -> Activations:
-    return api.capture(_model, text, window=True)
+def _seen(name: str, fingerprint: str, text: str, target: str | None, _model: Model) -> Activations:
+    return api.capture(_model, text, target=target, window=True)

@@ -37,13 +37,14 @@ def follow_link(key: str, options: Mapping[Any, str] | Sequence[str], what: str)
     """What a link asks for, before the widget that it is bound to is made: a name is taken beside a label; what is not there is said.
 
     A widget puts its labels into the address, which are long; a link written by hand may use the short names as well. For what is neither
-    Streamlit falls back to the first option without a word.
+    Streamlit falls back to the first option without a word. Only a link that was just opened asks: once the widget has a value, what stands
+    in the address is the choice before.
 
     Args:
         key: of the widget, and so of the query parameter.
         options: the widget's options, with their labels where those differ.
     """
-    asked = st.query_params.get(key)
+    asked = None if key in st.session_state else st.query_params.get(key)
     labels = list(options.values()) if isinstance(options, Mapping) else list(options)
     if asked is None or asked in labels:
         return

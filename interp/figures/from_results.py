@@ -12,7 +12,7 @@ import numpy as np
 from interp.core.errors import DataError, SiteError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray
-from interp.core.sites import head_site
+from interp.core.sites import Site, head_site
 from interp.figures.description import Bars, HeatMap, Lines, Reference, Series
 
 
@@ -44,12 +44,12 @@ def head_map(result: DataArray, *, diverging: bool | None = None, marks: Iterabl
         marks=[_place(result, mark) for mark in marks],
         scale_title=_long_name(result),
         units=_units(result),
-        **_words(result, title),
+        **_words(result, title, stack=_stack_name(result)),
     )
 
 
 def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap:
-    """What one head attends to: queries as rows, the first at the top, keys as columns.
+    """What one head attends to: queries as rows, the first at the top, keys as columns. Those of cross-attention stand in two texts.
 
     Args:
         result: axes (query_pos, key_pos); tokens in the coordinates `query_token` and `key_token`, else positions are written.
@@ -59,15 +59,45 @@ def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap
     """
     result = _with_axes(result, "query_pos", "key_pos")
     probability = _units(result) == "probability"
+    of_queries, of_keys = (", target", ", source") if _stack(result) == "X" else ("", "")
     return HeatMap(
         values=np.where(np.isneginf(result.values), np.nan, result.values),
         row_labels=_labels(result, "query_pos", "query_token"),
         column_labels=_labels(result, "key_pos", "key_token"),
-        row_title="query token" if "query_token" in result.coords else "query position",
-        column_title="key token" if "key_token" in result.coords else "key position",
+        row_title=f"query {'token' if 'query_token' in result.coords else 'position'}{of_queries}",
+        column_title=f"key {'token' if 'key_token' in result.coords else 'position'}{of_keys}",
         diverging=not probability and bool((result.values < 0).any()),
         limits=(0.0, 1.0) if probability else None,
         scale_title=_long_name(result),
+        units=_units(result),
+        **_words(result, title),
+    )
+
+
+def expert_map(result: DataArray, *, title: str | None = None) -> HeatMap:
+    """Where a mixture of experts sends each token: tokens as rows, experts as columns; the scale begins at 0, for "not chosen".
+
+    Args:
+        result: axes (pos, expert), nothing below 0; tokens in the coordinate `token`, else positions are written.
+        title: None takes the result's long name.
+    Raises: DataError for other axes.
+
+    Example:
+        >>> from interp.core.results import labelled
+        >>> heat = expert_map(labelled([[0.0, 0.7]], ["pos", "expert"], name="w", long_name="weight of each expert", units="share"))
+        >>> heat.column_labels, heat.scale[0]
+        (('0', '1'), 0.0)
+    """
+    result = _with_axes(result, "pos", "expert")
+    values = np.asarray(result.values, dtype=np.float32)
+    return HeatMap(
+        values=values,
+        row_labels=_labels(result, "pos", "token"),
+        column_labels=_labels(result, "expert"),
+        row_title="token" if "token" in result.coords else "position",
+        column_title="expert",
+        limits=(0.0, float(np.nanmax(values, initial=0.0)) or 1.0),
+        scale_title=str(result.name or "share").replace("_", " "),
         units=_units(result),
         **_words(result, title),
     )
@@ -190,14 +220,27 @@ def _units(result: DataArray) -> str:
     return str(result.attrs.get("units", "1"))
 
 
-def _words(result: DataArray, title: str | None) -> dict[str, Any]:
+_STACKS = {"": "", "E": ", encoder", "D": ", decoder", "X": ", cross-attention"}
+
+
+def _stack(result: DataArray) -> str:
+    """The letter of the stack in the result's `site`; "" where it names none."""
+    sites = result.coords["site"].values.reshape(-1) if "site" in result.coords else []
+    return Site.parse(str(sites[0])).stack if len(sites) else ""
+
+
+def _stack_name(result: DataArray) -> str:
+    return _STACKS[_stack(result)]
+
+
+def _words(result: DataArray, title: str | None, stack: str = "") -> dict[str, Any]:
     """Title, caption and n. A result of one head, selected out of several, carries the head's name as a single `site`."""
     site = result.coords.get("site")
     place = f", {site.item()}" if site is not None and not site.dims else ""
     long_name = _long_name(result)
     n = result.attrs.get("n")
     return {
-        "title": title if title is not None else f"{long_name[:1].upper()}{long_name[1:]}{place}",
+        "title": title if title is not None else f"{long_name[:1].upper()}{long_name[1:]}{stack}{place}",
         "caption": _caption(result),
         "n": None if n is None else int(n),
     }

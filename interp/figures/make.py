@@ -9,17 +9,18 @@ from interp.core.errors import DataError
 from interp.core.results import DataArray
 from interp.figures.description import Bars, Description, Reference
 from interp.figures.figure import Figure
-from interp.figures.from_results import attention_pattern, contribution_bars, curve, head_map
+from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
 
 _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("layer", "head"): head_map,
     ("query_pos", "key_pos"): attention_pattern,
+    ("pos", "expert"): expert_map,
     ("component",): contribution_bars,
 }
 
 
 def figure(x: DataArray | Verdict) -> Figure:
-    """The figure of a labelled result (head map, pattern, contributions, curve) or of a verdict.
+    """The figure of a labelled result (head map, pattern, routing, contributions, curve) or of a verdict.
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn.
 

@@ -1,91 +1,106 @@
-"""Switch heads off inside a `with` block: by zero, by their mean, or by what they do on another text.
+"""Switch heads, neurons or experts off inside a `with` block: by zero, by their mean, or by what they do on another text.
 
-What is replaced is z, a head's weighted values before W_O, so the pattern stays and everything downstream is recomputed. Zero is far from
-what the model ever sees; mean and resample keep the scale, and agree in sign where an effect is real (STATISTICS: report both).
+    head    "L2H3"     z, its weighted values before W_O; so the pattern stays and everything downstream is recomputed
+    neuron  "L3N1024"  its activation
+    expert  "L3E2"     the router's weight for it, by zero only: the other experts keep theirs
 
-    zero       z = 0
-    mean       z = the head's mean over a corpus, at the same position where the corpus reaches it
-    resample   z = the head's z on another text of the corpus, drawn by seed
+Zero is far from what the model ever sees; mean and resample keep the scale, and agree in sign where an effect is real (STATISTICS: report
+both).
 
-An ablation that never fired, or that changed nothing in any head it was meant for, raises when the block ends.
+    zero       0
+    mean       the mean over a corpus, at the same position where the corpus reaches it
+    resample   what it is on another text of the corpus, drawn by seed
+
+An ablation that never fired, or that changed nothing in any place it was meant for, raises when the block ends.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
 
-from interp.core.errors import DataError, InterventionError
-from interp.core.sites import head_site, parse_heads
+from interp.core.errors import DataError, InterventionError, SiteError
+from interp.core.sites import Site, Stack
 from interp.models.attention import AttentionCall
 from interp.models.model import Model
-from interp.models.points import Point, watching
+from interp.models.points import Kind, Point, watching
+from interp.models.reading import Text, run_on
 from interp.models.watch import Keep
 from interp.texts.example import Example
-from interp.texts.tokens import tokenize
 
 How = Literal["zero", "mean", "resample"]
+_KIND_OF: dict[str, Kind] = {"head": "z", "neuron": "post", "expert": "expert_weights"}
+Place = tuple[Kind, int, Stack]
 
 
 class _Replace:
-    """The watcher that puts other values in the place of z in one model. `values[layer]`: (text, pos, head, d_head)."""
+    """The watcher that puts other values in the place of a site's own in one model. `values`: by place, (text, pos, site, ...)."""
 
-    def __init__(self, model: Model, heads: Sequence[tuple[int, int]], values: dict[int, torch.Tensor] | None, seed: int):
+    def __init__(self, model: Model, sites: Sequence[Site], values: dict[Place, torch.Tensor] | None, seed: int):
         self.owner = id(model.hf)
-        self.kinds = frozenset({"z"} if values is None else {"z", "pattern"})
-        self.heads = {layer: sorted({head for at, head in heads if at == layer}) for layer in {layer for layer, _ in heads}}
+        self.sites: dict[Place, list[Site]] = defaultdict(list)
+        for site in dict.fromkeys(sites):
+            self.sites[place_of(site)].append(site)
+        self.kinds = frozenset(kind for kind, _, _ in self.sites) | ({"pattern"} if values else frozenset())
         self.values = values
         self.generator = torch.Generator().manual_seed(seed)
-        self.fired: set[tuple[int, int]] = set()
-        self.changed: set[tuple[int, int]] = set()
+        self.fired: set[Site] = set()
+        self.changed: set[Site] = set()
 
     def attend(self, point: Point, call: AttentionCall) -> None:
-        if point.owner == self.owner and call.query.shape[2] != call.key.shape[2]:
+        if point.owner == self.owner and point.stack != "X" and call.query.shape[2] != call.key.shape[2]:
             raise InterventionError(
                 "the model runs with a key-value cache, so a token's place in the text is not known here; "
                 "expected how='zero', or use_cache=False"
             )
 
-    def at(self, point: Point, z: torch.Tensor) -> torch.Tensor | None:
-        heads = self.heads.get(point.layer)
-        if heads is None or point.owner != self.owner:
+    def at(self, point: Point, seen: torch.Tensor) -> torch.Tensor | None:
+        place = (point.kind, point.layer, point.stack)
+        sites = self.sites.get(place)
+        if sites is None or point.owner != self.owner:
             return None
-        edited = z.clone()
-        edited[:, :, heads] = self._substitute(point.layer, z)[:, :, heads]
-        for head in heads:
-            self.fired.add((point.layer, head))
-            if not torch.equal(edited[:, :, head], z[:, :, head]):
-                self.changed.add((point.layer, head))
+        edited, substitute = seen.clone(), self._substitute(place, seen)
+        for site in sites:
+            edited[:, :, site.index] = substitute[:, :, site.index]
+            self.fired.add(site)
+            if not torch.equal(edited[:, :, site.index], seen[:, :, site.index]):
+                self.changed.add(site)
         return edited
 
-    def _substitute(self, layer: int, z: torch.Tensor) -> torch.Tensor:
+    def _substitute(self, place: Place, seen: torch.Tensor) -> torch.Tensor:
         if self.values is None:
-            return torch.zeros_like(z)
-        known = self.values[layer]
-        if known.shape[1] < z.shape[1]:
+            return torch.zeros_like(seen)
+        known = self.values[place]
+        if known.shape[1] < seen.shape[1]:
             raise DataError(
-                f"the texts to replace from have {known.shape[1]} tokens, the text that runs has {z.shape[1]}; "
+                f"the texts to replace from have {known.shape[1]} tokens, the text that runs has {seen.shape[1]}; "
                 "expected texts at least as long: give longer ones in over="
             )
-        drawn = torch.randint(known.shape[0], (z.shape[0],), generator=self.generator)
-        return known[drawn.to(known.device), : z.shape[1]].to(z.dtype)
+        drawn = torch.randint(known.shape[0], (seen.shape[0],), generator=self.generator)
+        return known[drawn.to(known.device), : seen.shape[1]].to(seen.dtype)
+
+
+def place_of(site: Site) -> Place:
+    """The point at which a head, neuron or expert can be edited."""
+    return (_KIND_OF[site.kind], site.layer, site.stack)
 
 
 @contextmanager
-def ablate(
-    model: Model, heads: str | Iterable[str], *, how: How = "mean", over: Iterable[str | Example] = (), seed: int = 0
-) -> Iterator[None]:
-    """Switch heads off for every run of `model` inside the block, in this context only.
+def ablate(model: Model, sites: str | Iterable[str], *, how: How = "mean", over: Iterable[Text] = (), seed: int = 0) -> Iterator[None]:
+    """Switch heads, neurons or experts off for every run of `model` inside the block, in this context only.
 
     Args:
         model: from `interp.load`.
-        heads: "L2H3" or several.
+        sites: "L2H3", "L3N1024", "L3E2", or several; in an encoder-decoder "EL2H3", "DL2H3", or "XL2H3" for cross-attention.
         how: "zero", "mean" or "resample".
-        over: for mean and resample: texts to take the values from, at least as long as those that will run.
+        over: for mean and resample: texts to take the values from, at least as long as those that will run; pairs of text and target in an
+            encoder-decoder.
         seed: which text each row gets under "resample".
-    Raises: SiteError for a head that does not exist; DataError when texts are missing or too short; InterventionError when
-        the block ends and no model ran, or nothing changed in a head.
+    Raises: SiteError for a site that does not exist; DataError when texts are missing or too short; TextError for a pair where one text is
+        read, or the other way round; InterventionError when the block ends and no model ran, or nothing changed at a site (an expert
+        that no token chose, for one).
 
     Example:
         >>> import interp
@@ -97,43 +112,57 @@ def ablate(
         (True, True)
     """
     model.require("ablation")
-    wanted = parse_heads(heads, n_layers=model.anatomy.n_layers, n_heads=model.anatomy.n_heads)
-    if how not in get_args(How):
-        raise InterventionError(f"how={how!r} came; expected 'zero', 'mean' or 'resample'")
-    if not wanted:
-        raise InterventionError("no head was named; expected at least one, such as 'L0H0'")
-    texts: list[str | Example] = [over] if isinstance(over, str | Example) else list(over)
+    wanted = _existing(model, sites)
+    _refuse_how(how, wanted)
+    texts: list[Text] = [over] if isinstance(over, str | Example) else list(over)
     editor = _Replace(model, wanted, None if how == "zero" else _values(model, wanted, how, texts), seed)
     with watching(editor):
         yield
     _insist(editor, wanted)
 
 
-def _values(model: Model, heads: Sequence[tuple[int, int]], how: How, texts: list[str | Example]) -> dict[int, torch.Tensor]:
-    """z on each text, cut to the shortest; for "mean" averaged over the texts, position by position."""
+def _existing(model: Model, written: str | Iterable[str]) -> list[Site]:
+    found = [model.anatomy.part(name) for name in ([written] if isinstance(written, str) else written)]
+    if not found:
+        raise InterventionError("no site was named; expected at least one, such as 'L0H0'")
+    return found
+
+
+def _refuse_how(how: str, wanted: Sequence[Site]) -> None:
+    if how not in get_args(How):
+        raise InterventionError(f"how={how!r} came; expected 'zero', 'mean' or 'resample'")
+    if how != "zero" and any(site.kind == "expert" for site in wanted):
+        raise SiteError(f"an expert is switched off with how='zero'; how={how!r} came: the router chooses anew for each token")
+
+
+def _values(model: Model, sites: Sequence[Site], how: How, texts: list[Text]) -> dict[Place, torch.Tensor]:
+    """What the sites are on each text, cut to the shortest; for "mean" averaged over the texts, position by position."""
     if not texts:
         raise DataError(f"how={how!r} needs texts to take values from; expected some in over=[...], or how='zero'")
-    rows = [_z(model, text) for text in texts]
-    shortest = min(next(iter(row.values())).shape[0] for row in rows)
-    stacked = {layer: torch.stack([row[layer][:shortest] for row in rows]) for layer in {layer for layer, _ in heads}}
-    return {layer: z.mean(0, keepdim=True) if how == "mean" else z for layer, z in stacked.items()}
+    places = {place_of(site) for site in sites}
+    rows = [_kept(model, text, places) for text in texts]
+    values = {}
+    for place in places:
+        shortest = min(row[place].shape[0] for row in rows)
+        stacked = torch.stack([row[place][:shortest] for row in rows])
+        values[place] = stacked.mean(0, keepdim=True) if how == "mean" else stacked
+    return values
 
 
-def _z(model: Model, text: str | Example) -> dict[int, torch.Tensor]:
-    example = text if isinstance(text, Example) else tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
-    keep = Keep(model, ["z"])
+def _kept(model: Model, text: Text, places: set[Place]) -> dict[Place, torch.Tensor]:
+    keep = Keep(model, {kind for kind, _, _ in places})
     with watching(keep):
-        model.run(torch.tensor([example.ids]), logits=False)
-    return {layer: keep.arrays[Point(kind="z", layer=layer).name][0] for layer in range(model.anatomy.n_layers)}
+        run_on(model, text, logits=False)
+    return {place: keep.arrays[Point(kind=place[0], layer=place[1], stack=place[2]).name][0] for place in places}
 
 
-def _insist(editor: _Replace, wanted: Sequence[tuple[int, int]]) -> None:
-    silent = [head_site(*head) for head in wanted if head not in editor.fired]
+def _insist(editor: _Replace, wanted: Sequence[Site]) -> None:
+    silent = [str(site) for site in wanted if site not in editor.fired]
     if silent:
         raise InterventionError(f"the ablation of {', '.join(silent)} never fired: no model ran inside the block, or its hook is dead")
-    same = [head_site(*head) for head in wanted if head not in editor.changed]
+    same = [str(site) for site in wanted if site not in editor.changed]
     if same:
         raise InterventionError(
             f"the ablation of {', '.join(same)} changed nothing: its values are already those that were to replace them "
-            "(is over= the text itself?)"
+            "(is over= the text itself? was the expert chosen, the neuron not 0?)"
         )

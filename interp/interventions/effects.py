@@ -8,8 +8,8 @@ import torch
 
 from interp.core.errors import CheckFailed, TextError
 from interp.models.model import Model
-from interp.texts.example import Example
-from interp.texts.tokens import tokenize
+from interp.models.precision import wide
+from interp.models.reading import Text, rows_of, run_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +41,18 @@ class Effect:
 
 def loss_nats(logits: torch.Tensor, ids: torch.Tensor) -> float:
     """Mean negative log likelihood of each token given those before it, in nats. Axes: (pos, d_vocab), (pos,)."""
-    return torch.nn.functional.cross_entropy(logits[:-1].double(), ids[1:]).item()
+    told = wide(logits[:-1])
+    return torch.nn.functional.cross_entropy(told, ids[1:].to(told.device)).item()
 
 
 def effect(
-    model: Model, text: str | Example, intervention: Callable[[], AbstractContextManager], *, answers: tuple[int, int] | None = None
+    model: Model, text: Text, intervention: Callable[[], AbstractContextManager], *, answers: tuple[int, int] | None = None
 ) -> Effect:
     """Run a text without and with an intervention.
 
     Args:
-        model: a decoder with a trained head.
-        text: what is predicted.
+        model: a decoder with a trained head, alone or with its encoder.
+        text: what is predicted; for an encoder-decoder a pair, of which the second is.
         intervention: makes the `with` block, e.g. `lambda: ablate(model, "L2H3", how="zero")`.
         answers: two token ids: the change of logit[first] - logit[second] at the last position is measured as well.
     Raises: CheckFailed for a model that does not predict the next token; TextError for a single token, which nothing predicts; what the
@@ -68,13 +69,14 @@ def effect(
         raise CheckFailed(
             f"{model.name} does not predict the next token, so an effect in nats has no meaning; expected a decoder with its head"
         )
-    example = text if isinstance(text, Example) else tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
-    if len(example) < 2:
-        raise TextError(f"the text {example.text!r} is one token, and nothing before it predicts it; expected at least two")
-    ids = torch.tensor(example.ids, device=model.device)
-    before = model.run(ids[None])[0]
+    example, target = rows_of(model, text)
+    predicted = example if target is None else target
+    if len(predicted) < 2:
+        raise TextError(f"the text {predicted.text!r} is one token, and nothing before it predicts it; expected at least two")
+    ids = torch.tensor(predicted.ids, device=model.device)
+    before = run_on(model, text)[0]
     with intervention():
-        after = model.run(ids[None])[0]
+        after = run_on(model, text)[0]
     return Effect(
         loss_before_nats=loss_nats(before, ids),
         loss_after_nats=loss_nats(after, ids),

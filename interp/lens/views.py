@@ -1,13 +1,31 @@
 """Logit lens and direct logit attribution by TransformerLens's own tools, as labelled results."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 
 from interp.core.errors import ModelUnsupported, TextError
 from interp.core.provenance import Provenance, text_hash
 from interp.core.results import DataArray, labelled
-from interp.lens.bridge import LOCK, bridge, processed
+from interp.lens.bridge import LOCK, bridge, processed, refuse_headless
+from interp.models.anatomy import Anatomy
 from interp.models.model import Model
 from interp.texts.tokens import tokenize
+
+_Refusals = tuple[tuple[Callable[[Anatomy], bool], str], ...]
+_OURS = "ask for capture(...).contributions(...)"
+_NO_LENS: _Refusals = (
+    (lambda a: a.encoder_decoder, "is an encoder-decoder, and TransformerLens reads logits off a stream in models with one stack only"),
+    (lambda a: not a.causal, "is an encoder; expected a decoder, which predicts the next token"),
+    (lambda a: not a.unembed, "has a head that is more than a norm and a matrix, so a stream cannot be read off through these"),
+)
+_NO_ATTRIBUTION: _Refusals = (
+    (lambda a: a.encoder_decoder, f"is an encoder-decoder, and TransformerLens attributes in models with one stack only: {_OURS}"),
+    *_NO_LENS,
+    (lambda a: a.softcapped, "caps its logits softly, so contributions do not add up to them"),
+    (lambda a: a.norms == "sandwich", f"has a norm behind its heads, and TransformerLens attributes what stands before it: {_OURS}"),
+)
 
 
 def logit_lens(model: Model, text: str) -> DataArray:
@@ -21,7 +39,8 @@ def logit_lens(model: Model, text: str) -> DataArray:
         text: a text that fits the context.
     Returns: nats, axes (layer, pos): layer l is the stream that block l reads, the last row what the last block leaves; coordinate
         `best` holds the token predicted there, `token` the token at each position.
-    Raises: ModelUnsupported for an encoder, or without a trained head; EmptyText, TextTooLong; TextError for a text of one token.
+    Raises: ModelUnsupported for an encoder, an encoder-decoder, a head that is more than a norm and a matrix, without a trained head, or
+        where TransformerLens refuses; EmptyText, TextTooLong; TextError for a text of one token.
     Source: nostalgebraist (2020), "interpreting GPT: the logit lens", through transformer_lens.tools.analysis.logit_lens.
 
     Example:
@@ -31,12 +50,12 @@ def logit_lens(model: Model, text: str) -> DataArray:
     """
     from transformer_lens.tools.analysis import logit_lens as theirs
 
-    _refuse_encoder(model)
+    _refuse(model, _NO_LENS)
     example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
     if len(example) < 2:
         raise TextError(f"{text!r} is one token, and the loss is that of the next; expected two or more")
     ids = torch.tensor([example.ids], device=model.device)
-    with LOCK, torch.no_grad():
+    with LOCK, torch.no_grad(), _their_refusals(model):
         booted = bridge(model)
         _, cache = booted.run_with_cache(ids[:, :-1])
         likely = theirs(booted, cache=cache, positions=None, targets=ids[:, 1:], return_type="log_probs")
@@ -66,7 +85,9 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
         answer, against: token ids.
     Returns: logits, axis (component,): heads as "L0H0", and "remainder" for all else in the stream. The final norm's bias is in neither
         (in ours it is "final biases"), so the sum is not quite the model's own difference of logits.
-    Raises: ModelUnsupported for an encoder, or without a trained head; TextError for an id that the vocabulary does not have.
+    Raises: ModelUnsupported for an encoder, an encoder-decoder, without a trained head, where contributions do not add up to logits
+        (soft caps, larger heads), and where TransformerLens refuses, or would attribute something else than what is added (a norm
+        behind the heads); TextError for an id that the vocabulary does not have.
 
     Example:
         >>> import interp
@@ -76,12 +97,12 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
     """
     from transformer_lens.tools.analysis import direct_logit_attribution as theirs
 
-    _refuse_encoder(model)
+    _refuse(model, _NO_ATTRIBUTION)
     wrong = [token for token in (answer, against) if not 0 <= token < model.anatomy.d_vocab]
     if wrong:
         raise TextError(f"token id {wrong[0]} came; {model.name} has ids 0-{model.anatomy.d_vocab - 1}")
     example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
-    with LOCK, torch.no_grad():
+    with LOCK, torch.no_grad(), _their_refusals(model):
         found = theirs(processed(model), torch.tensor([example.ids], device=model.device), answer, against, unit="head")
     return labelled(
         found.attribution.flatten(),
@@ -95,7 +116,17 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
     )
 
 
-def _refuse_encoder(model: Model) -> None:
-    """An encoder that sees the token itself predicts nothing at it, and its head transforms the stream before it unembeds."""
-    if not model.anatomy.causal and model.anatomy.lm_head:
-        raise ModelUnsupported(f"{model.name} is an encoder; expected a decoder, which predicts the next token")
+def _refuse(model: Model, refusals: _Refusals) -> None:
+    refuse_headless(model)
+    for applies, reason in refusals:
+        if applies(model.anatomy):
+            raise ModelUnsupported(f"{model.name} {reason}")
+
+
+@contextmanager
+def _their_refusals(model: Model) -> Iterator[None]:
+    """What TransformerLens's tools refuse for a family, as an error of ours."""
+    try:
+        yield
+    except (ValueError, NotImplementedError) as error:
+        raise ModelUnsupported(f"{model.name}: TransformerLens refuses: {error}") from error

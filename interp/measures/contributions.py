@@ -7,40 +7,15 @@ assumption: a part also changes the scale, which is not counted as its own. A di
 part writes is read by later parts, too.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-
-
-def through_frozen_norm(
-    parts: Float[Tensor, "component d_model"],
-    stream: Float[Tensor, " d_model"],
-    gain: Float[Tensor, " d_model"],
-    eps: float,
-    *,
-    centred: bool,
-) -> Float[Tensor, "component d_model"]:
-    """Each part as the final norm passes it on, with the norm's scale held at the whole stream's.
-
-    LayerNorm: (x_c - mean(x_c)) / sqrt(var(stream) + eps) * gain; RMSNorm: x_c / sqrt(mean(stream^2) + eps) * gain.
-
-    Args:
-        parts: what each part wrote.
-        stream: their sum, as the norm read it.
-        gain: the norm's weight.
-        eps: the norm's epsilon.
-        centred: True for LayerNorm, False for RMSNorm.
-    Returns: the passed-on parts; their sum is the norm of the stream, less the norm's bias.
-    """
-    if centred:
-        parts, stream = parts - parts.mean(-1, keepdim=True), stream - stream.mean()
-    return parts / torch.sqrt(stream.pow(2).mean() + eps) * gain
 
 
 def direct_logits(passed_on: Float[Tensor, "component d_model"], direction: Float[Tensor, " d_model"]) -> Float[Tensor, " component"]:
     """Logits that each passed-on part adds along a direction of the unembedding (a token's column, or a difference of two).
 
     Example:
+        >>> import torch
         >>> direct_logits(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([3.0, 1.0])).tolist()
         [3.0, 2.0]
     """

@@ -1,200 +1,243 @@
-"""Anatomy: which sublayers a model has, where they stand, and what they add to the residual stream.
+"""Anatomy: which sublayers the model at hand has, where they stand, and what they add to the residual stream.
 
-The map from names to modules is TransformerLens's: its architecture adapters say that `blocks.attn.o` is
-`attention.output.dense` in BERT. They are used without its bridge, so the model that runs stays the plain one. What the map does not say
-is in the table `FAMILIES`: where the norms stand and whether the sublayers are parallel. A family that is not
-in the table is refused by name: nobody verified it. The load-time self-check proves the anatomy on the weights at hand.
-
-The stream's rule
-    pre-norm            resid_mid = resid_pre + attn_out;      resid_post = resid_mid + mlp_out
-    pre-norm, parallel  resid_post = resid_pre + attn_out + mlp_out
-    post-norm           resid_mid = norm1(resid_pre + attn_out);  resid_post = norm2(resid_mid + mlp_out)
+`dissect.anatomy_of` reads it off a model. The load-time self-check proves it on the weights at hand.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-from interp.core.errors import ModelUnsupported
-
-Norms = Literal["pre", "post"]
+from interp.core.errors import SiteError
+from interp.core.sites import Site, Stack
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
-    """What TransformerLens's map leaves open about a family. `causal`: a position sees only those before it."""
+class Sublayer:
+    """One attention or FFN of one layer, with the names of its modules; "" for what it does not have.
 
-    norms: Norms
+    Attributes:
+        kind: "attn", "cross" (attention to the encoder) or "mlp".
+        stack: of its points; cross-attention is the stack "X".
+        module: attention: the one that calls the attention function; FFN: its own, "" for a block's loose projections.
+        reads: projections of the stream.
+        memory: cross-attention: projections of the encoder's output.
+        out: the projection that writes into the stream; "" in a mixture of experts.
+        gate: FFN: the gate's projection; the same as `reads` where one matrix holds gate and up, the gate first.
+        experts: a mixture's experts.
+        n_neurons: of the FFN, or of one of its experts.
+    """
+
+    kind: Literal["attn", "cross", "mlp"]
+    stack: Stack
+    layer: int
+    module: str
+    reads: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    out: str = ""
+    gate: str = ""
+    experts: str = ""
+    n_neurons: int = 0
+    norm_in: str = ""
+    norm_out: str = ""
+    norm_after: str = ""
+
+    @property
+    def writes(self) -> str:
+        """The module whose output is what the sublayer adds to the stream."""
+        return self.norm_out or self.out or self.module
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackAnatomy:
+    """One stack of blocks: a decoder, or an encoder.
+
+    Attributes:
+        blocks: the modules, one for each layer.
+        layers: the sublayers of each layer, in the order in which they write.
+        d_head: width of what a head hands to W_O.
+        d_mlp: neurons of an FFN (of one expert in a mixture); the widest where layers differ.
+        ln_final: the norm after the last block, "" without one.
+    """
+
+    stack: Stack
     causal: bool
-    parallel: bool = False
+    parallel: bool
+    blocks: tuple[str, ...]
+    layers: tuple[tuple[Sublayer, ...], ...]
+    n_heads: int
+    n_key_value_heads: int
+    d_head: int
+    d_mlp: int
+    ln_final: str
 
-
-FAMILIES: Mapping[str, Family] = {
-    "gpt2": Family(norms="pre", causal=True),
-    "gpt_neox": Family(norms="pre", causal=True, parallel=True),
-    "llama": Family(norms="pre", causal=True),
-    "mistral": Family(norms="pre", causal=True),
-    "qwen2": Family(norms="pre", causal=True),
-    "bert": Family(norms="post", causal=False),
-    "roberta": Family(norms="post", causal=False),
-}
+    @property
+    def n_layers(self) -> int:
+        return len(self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """The parts of a model and the names of their modules.
+    """The parts of a model.
 
     Attributes:
         family: transformers' model type, "gpt2".
-        norms: where a block's norms stand, before ("pre") or after ("post") its sublayers.
-        gated: True when the FFN multiplies its neurons by a gate (three matrices instead of two).
-        lm_head: True when the model predicts tokens with trained weights.
-        paths: module path of each part; "{layer}" stands for the layer's number. Several for projections side by side.
+        stacks: one, named "", or an encoder "E" and a decoder "D".
+        gated: the FFN multiplies its neurons by a gate: three matrices instead of two.
+        n_experts: of a mixture; 0 otherwise.
+        lm_head: the model predicts tokens with trained weights.
+        unembed: module of the matrix that writes the logits; "" where the head is more than a matrix and a norm.
+        readout_scale: factor on the stream between the two.
+        softcapped: the logits are bent by a soft cap.
     """
 
     family: str
-    causal: bool
-    norms: Norms
-    parallel: bool
+    stacks: Mapping[Stack, StackAnatomy]
     gated: bool
+    n_experts: int
     lm_head: bool
+    unembed: str
+    readout_scale: float
+    softcapped: bool
     activation: str
-    n_layers: int
-    n_heads: int
-    n_key_value_heads: int
     n_ctx: int
     d_model: int
-    d_head: int
-    d_mlp: int
     d_vocab: int
-    paths: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        """Layers, heads, what its FFNs are, norms, and what sees what; stack by stack."""
+        norms = {"none": "no norms", "sandwich": "norms before and after"}.get(self.norms, f"{self.norms}-norm")
+        if self.encoder_decoder:
+            names = {"E": "an encoder of", "D": "a decoder with cross-attention of"}
+            return "; ".join([*(f"{names[name]} {self._told(stack)}" for name, stack in self.stacks.items()), norms])
+        sees = f"; each token sees {'those before it' if self.causal else 'all others'}" if self.attentions() else ""
+        return f"{self._told(self.main)}; {norms}{', parallel blocks' if self.parallel else ''}{sees}"
+
+    def _told(self, stack: StackAnatomy) -> str:
+        heads = f" × {stack.n_heads} heads" if stack.n_heads else " without attention"
+        kinds = Counter(self._ffn_told(sub) for layer in stack.layers for sub in layer if sub.kind == "mlp")
+        each = [f"{kind} in {'each layer' if len(kinds) == 1 else f'{n} of them'}" for kind, n in kinds.items()]
+        return f"{stack.n_layers} layers{heads}, {', '.join(each) or 'no FFN'}"
+
+    def _ffn_told(self, ffn: Sublayer) -> str:
+        neurons = f"{ffn.n_neurons} {'gated ' if self.gated else ''}neurons"
+        return f"{self.n_experts} experts of {neurons}" if ffn.experts else neurons
+
+    @property
+    def main(self) -> StackAnatomy:
+        """The stack that writes the answer: the only one, or the decoder."""
+        return self.stacks["D"] if "D" in self.stacks else self.stacks[""]
+
+    @property
+    def encoder_decoder(self) -> bool:
+        """True when the model reads one text and writes another."""
+        return "D" in self.stacks
+
+    @property
+    def causal(self) -> bool:
+        """True when a position of the main stack sees only those before it."""
+        return self.main.causal
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the main stack."""
+        return self.main.n_layers
+
+    @property
+    def n_heads(self) -> int:
+        """Heads in each layer of the main stack."""
+        return self.main.n_heads
+
+    @property
+    def n_key_value_heads(self) -> int:
+        """Heads of keys and values in each layer of the main stack."""
+        return self.main.n_key_value_heads
+
+    @property
+    def d_head(self) -> int:
+        """Width of what a head of the main stack hands to W_O."""
+        return self.main.d_head
+
+    @property
+    def d_mlp(self) -> int:
+        """Neurons in an FFN of the main stack (in a mixture: in an expert)."""
+        return self.main.d_mlp
+
+    @property
+    def parallel(self) -> bool:
+        """True when attention and FFN read the same stream."""
+        return self.main.parallel
+
+    @property
+    def norms(self) -> Literal["pre", "post", "sandwich", "none"]:
+        """Where the main stack's norms stand: before its sublayers, after them, both, or nowhere."""
+        first = self.main.layers[0][0]
+        if first.norm_after:
+            return "post"
+        return "sandwich" if first.norm_out else "pre" if first.norm_in else "none"
 
     @property
     def linear_readout(self) -> bool:
         """True when logits are a norm and a matrix away from the stream, so that contributions add up."""
-        return self.lm_head and self.norms == "pre"
+        return self.lm_head and bool(self.unembed) and not self.softcapped
 
+    def stack(self, stack: Stack) -> StackAnatomy:
+        """A stack by its letter; that of cross-attention is the decoder.
 
-def anatomy_of(hf: PreTrainedModel, *, lm_head: bool) -> Anatomy:
-    """The anatomy of a transformers model.
+        Raises: SiteError for a stack that this model does not have.
+        """
+        found = self.stacks.get("D" if stack == "X" else stack)
+        if found is None:
+            have = ", ".join(repr(name) for name in [*self.stacks, *(["X"] if self.encoder_decoder else [])])
+            raise SiteError(f"stack {stack!r}: this model has {have} (E: encoder, D: decoder, X: cross-attention, '': the only one)")
+        return found
 
-    Args:
-        hf: the model; its config's `model_type` must be in `FAMILIES`.
-        lm_head: whether its token-predicting head holds trained weights.
-    Raises: ModelUnsupported naming the family or the option that nobody verified.
-    """
-    config = hf.config
-    family = FAMILIES.get(config.model_type)
-    if family is None:
-        raise ModelUnsupported(
-            f"{type(hf).__name__}: the family {config.model_type!r} has not been verified; expected one of: {', '.join(FAMILIES)}"
-        )
-    _refuse_unverified_options(config)
-    components, known = _map(hf, family)
-    paths = _paths(hf, components, family)
-    d_head = getattr(known, "d_head", None) or config.hidden_size // config.num_attention_heads
-    return Anatomy(
-        family=config.model_type,
-        causal=family.causal,
-        norms=family.norms,
-        parallel=family.parallel and getattr(config, "use_parallel_residual", True),
-        gated="gate" in components["blocks"].submodules["mlp"].submodules,
-        lm_head=lm_head,
-        activation=str(getattr(known, "act_fn", "")),
-        n_layers=config.num_hidden_layers,
-        n_heads=config.num_attention_heads,
-        n_key_value_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
-        n_ctx=_context(config),
-        d_model=config.hidden_size,
-        d_head=d_head,
-        d_mlp=_width_in(hf.get_submodule(paths["mlp_out"][0].format(layer=0))),
-        d_vocab=config.vocab_size,
-        paths=paths,
-    )
+    def head(self, written: str) -> Site:
+        """A head by its written name: "L2H3"; in an encoder-decoder "EL2H3", "DL2H3" or "XL2H3" (cross-attention).
 
+        Raises: SiteError for what is not a head, or does not exist here.
+        """
+        site = self.part(written)
+        if site.kind != "head":
+            raise SiteError(f"{written} is a {site.kind}; expected a head such as {'DL0H0' if self.encoder_decoder else 'L0H0'}")
+        return site
 
-def _refuse_unverified_options(config: PretrainedConfig) -> None:
-    options = {"add_cross_attention": False, "is_encoder_decoder": False, "reorder_and_upcast_attn": False}
-    if config.model_type in ("bert", "roberta"):
-        options |= {"is_decoder": False}
-    for name, verified in options.items():
-        if getattr(config, name, verified) != verified:
-            raise ModelUnsupported(f"{config.model_type} with {name}={getattr(config, name)}: only {name}={verified} has been verified")
-    if getattr(config, "quantization_config", None) is not None:
-        raise ModelUnsupported("a quantised model came; expected float16, bfloat16 or float32 weights: load the original checkpoint")
+    def part(self, written: str) -> Site:
+        """A head, neuron or expert by its written name: "L2H3", "L2N100", "L2E1".
 
+        Raises: SiteError for what is none of these, or does not exist here.
+        """
+        site = Site.parse(written)
+        stack = self.stack(site.stack)
+        if site.index is None:
+            raise SiteError(f"{written} is a whole layer; expected a head, neuron or expert, such as {written}H0")
+        if site.layer >= stack.n_layers:
+            raise SiteError(f"{written}: this model has layers 0-{stack.n_layers - 1}")
+        ffn = None if site.stack == "X" else self.ffn(site.layer, site.stack)
+        mixed = ffn is not None and bool(ffn.experts)
+        neurons = 0 if ffn is None or mixed else ffn.n_neurons
+        size = {"head": stack.n_heads, "neuron": neurons, "expert": self.n_experts if mixed else 0}[site.kind]
+        if site.index >= size:
+            raise SiteError(f"{written}: this model has " + (f"{site.kind}s 0-{size - 1} in each layer" if size else f"no {site.kind}s"))
+        return site
 
-def _context(config: PretrainedConfig) -> int:
-    positions = config.max_position_embeddings
-    # RoBERTa counts positions from pad_token_id + 1 on, so that many of them are never used.
-    return positions - config.pad_token_id - 1 if config.model_type == "roberta" else positions
+    def heads(self, written: str | Iterable[str]) -> list[Site]:
+        """Several heads by their written names; one is as good."""
+        return [self.head(name) for name in ([written] if isinstance(written, str) else written)]
 
+    def sublayers(self) -> Iterator[Sublayer]:
+        """All sublayers, stack by stack, layer by layer, in the order in which they write."""
+        return (sublayer for stack in self.stacks.values() for layer in stack.layers for sublayer in layer)
 
-def _map(hf: PreTrainedModel, family: Family) -> tuple[Mapping[str, Any], Any]:
-    """TransformerLens's components for the model, with its configuration; slow to import, hence here."""
-    from transformer_lens.factories.architecture_adapter_factory import ArchitectureAdapterFactory
-    from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_config_from_hf
+    def attentions(self) -> list[Sublayer]:
+        """All attention sublayers."""
+        return [sublayer for sublayer in self.sublayers() if sublayer.kind != "mlp"]
 
-    names = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if family.causal else MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    known = build_bridge_config_from_hf(hf.config, names[hf.config.model_type], hf.config.model_type, torch.float32)
-    components = ArchitectureAdapterFactory.select_architecture_adapter(known).component_mapping
-    assert components is not None  # every family in the table has a map
-    return components, known
+    def ffn(self, layer: int, stack: Stack = "") -> Sublayer | None:
+        """The FFN of a layer; None in a model without."""
+        return next((sublayer for sublayer in self.stack(stack).layers[layer] if sublayer.kind == "mlp"), None)
 
-
-def _paths(hf: PreTrainedModel, components: Mapping[str, Any], family: Family) -> dict[str, tuple[str, ...]]:
-    block = components["blocks"]
-    attn, mlp = block.submodules["attn"], block.submodules["mlp"]
-    layer = _join(_own(hf, block.name), "{layer}")
-    inside_attn = {name: _join(layer, attn.name, part.name) for name, part in attn.submodules.items()}
-    inside_mlp = {name: _join(layer, mlp.name, part.name) for name, part in mlp.submodules.items()}
-    paths = {
-        "block": (layer,),
-        "attn_in": _existing(hf, [inside_attn.get(name) for name in ("qkv", "q", "k", "v")]),
-        "attn_out": (inside_attn["o"],),
-        "mlp_in": _existing(hf, [inside_mlp.get(name) for name in ("in", "gate")]),
-        "mlp_out": (inside_mlp["out"],),
-        "ln1": (_join(layer, block.submodules["ln1"].name),),
-        "ln2": (_join(layer, block.submodules["ln2"].name),),
-        "embed": (_own(hf, components["embed"].name),),
-    }
-    if family.norms == "pre":
-        paths["ln_final"] = (_own(hf, components["ln_final"].name),)
-    unembed = components["unembed"].name
-    return {**paths, "unembed": (unembed,)} if _exists(hf, unembed) else paths
-
-
-def _own(hf: PreTrainedModel, path: str) -> str:
-    """The path as this object has it: a bare model lacks the prefix that the same model with a head has."""
-    bare = path.removeprefix(f"{hf.base_model_prefix}.")
-    return path if hasattr(hf, hf.base_model_prefix) else bare
-
-
-def _join(*parts: str | None) -> str:
-    return ".".join(part for part in parts if part)
-
-
-def _exists(hf: PreTrainedModel, path: str) -> bool:
-    try:
-        hf.get_submodule(path.format(layer=0))
-    except AttributeError:
-        return False
-    return True
-
-
-def _existing(hf: PreTrainedModel, paths: list[str | None]) -> tuple[str, ...]:
-    return tuple(path for path in paths if path and _exists(hf, path))
-
-
-def _width_in(projection: torch.nn.Module) -> int:
-    return weight_in_out(projection).shape[0]
-
-
-def weight_in_out(projection: torch.nn.Module) -> torch.Tensor:
-    """A projection's weight as (in, out), so that x @ W is what it does: GPT-2's Conv1D stores it so, Linear the other way."""
-    weight = projection.weight
-    return weight.T if isinstance(projection, torch.nn.Linear) else weight  # type: ignore[return-value]
+    def attention(self, layer: int, stack: Stack = "") -> Sublayer | None:
+        """The attention of a layer, for "X" its cross-attention; None in a model without."""
+        kind = "cross" if stack == "X" else "attn"
+        return next((sublayer for sublayer in self.stack(stack).layers[layer] if sublayer.kind == kind), None)

@@ -1,11 +1,19 @@
 """Our attention function, registered with transformers as "interp".
 
-transformers hands it q, k, v after rotary embedding, the mask and the scale, for every family that goes through its
-`AttentionInterface`. With nobody watching patterns it is plain SDPA. With a watcher it becomes an `AttentionCall`, which gives the
-exact pattern, or the output together with the log-sum-exp of the scores, from which pattern statistics follow
-without the pattern (see `measures.streaming`).
+transformers hands it q, k, v after rotary embedding, the mask, the scale and the family's extras, for every family that goes through its
+`AttentionInterface`. With nobody watching patterns it is plain SDPA, but for the extras that SDPA does not read. With a watcher it becomes
+an `AttentionCall`, which gives the exact pattern, or the output together with the log-sum-exp of the scores, from which pattern
+statistics follow without the pattern (see `captures.fused`); and which can be edited before the output is taken.
+
+What a score is, in every family, with the symbols of `AttentionCall`
+    s_ij = cap(scale q_i . k_j) + bias_ij       -inf where i does not see j
+    cap(x) = softcap tanh(x / softcap)          Gemma2; else cap(x) = x
+    lse_i = ln (sum_j exp(s_ij) + exp(sink))    the sink in GPT-OSS only: a logit of each head that takes weight and moves nothing
+    p_ij = exp(s_ij - lse_i)
+Two ways give the same: the fused kernel where a call is `plain`, an exact pass over blocks of queries everywhere else.
 """
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,11 +22,14 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from interp.core.errors import ModelUnsupported
+from interp.core.errors import InterventionError, ModelUnsupported
 from interp.models.points import Point, watchers
 
 NAME = "interp"
-_EXTRAS_THAT_CHANGE_SCORES = ("position_bias", "softcap", "s_aux")
+BLOCK = 128
+_ALL = slice(None)
+_EXTRAS = {"position_bias": "bias", "softcap": "softcap", "s_aux": "sinks"}  # transformers' names for what changes scores, and ours
+_SDPA_CANNOT = ("softcap", "s_aux")  # it refuses the first and leaves the second out without a word
 _POINTS: "WeakKeyDictionary[torch.nn.Module, Point]" = WeakKeyDictionary()
 
 
@@ -26,38 +37,107 @@ class AttentionCall:
     """One attention sublayer at work on one batch. Heads of grouped keys and values are repeated to the number of queries.
 
     Attributes:
-        query, key, value: (batch, head, pos, d_head).
-        scale: factor on the scores q.k.
-        causal: True when position i sees positions up to i only.
-        mask: (batch, 1, query_pos, key_pos), True where a key is seen; None when `causal` says it all.
+        query, key: (batch, head, pos, d_head).
+        value: (batch, head, key_pos, d_value).
+        scale: factor on q.k.
+        causal: True when position i sees positions up to i only, and no mask says otherwise.
+        mask: (batch or 1, head or 1, query_pos, key_pos), True where a key is seen; None when `causal` says it all.
+        bias: (batch or 1, head or 1, query_pos, key_pos), added to the scores; None for none. A mask that adds numbers is split into both.
+        softcap: bound of |scale q.k|; None for none.
+        sinks: (head,), logits that join the softmax and are dropped, so that rows sum to less than 1; None for none.
+        shape: (batch, head, query_pos, key_pos).
     """
 
-    def __init__(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float, causal: bool):
+    def __init__(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        scale: float,
+        causal: bool,
+        *,
+        bias: torch.Tensor | None = None,
+        softcap: float | None = None,
+        sinks: torch.Tensor | None = None,
+    ):
         groups = query.shape[1] // key.shape[1]
         self.query = query
         self.key = key.repeat_interleave(groups, dim=1) if groups > 1 else key
         self.value = value.repeat_interleave(groups, dim=1) if groups > 1 else value
-        self.mask, self.scale, self.causal = mask, scale, causal
+        self.shape = (*query.shape[:3], key.shape[2])
+        self._wide = torch.promote_types(query.dtype, torch.float32)
+        self.mask, self.bias = self._split(mask, bias)
+        self.scale, self.causal, self.softcap, self.sinks = scale, causal and mask is None, softcap, sinks
+        self._replaced: torch.Tensor | None = None
+        self._forget()
+
+    def _split(self, mask: torch.Tensor | None, bias: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Who is seen, and what is added to the scores: an additive mask may say both."""
+        if mask is not None and mask.dtype != torch.bool:
+            hidden = mask <= torch.finfo(mask.dtype).min / 2
+            added = mask.to(self._wide).masked_fill(hidden, 0.0)
+            mask, bias = ~hidden, added if bias is None else added + bias
+        if bias is not None and not bias.any():
+            bias = None  # the cross-attention of T5 comes with zeros
+        return tuple(one if one is None else one.expand(-1, -1, *self.shape[2:]) for one in (mask, bias))  # type: ignore[return-value]
+
+    def _forget(self) -> None:
         self._pattern: torch.Tensor | None = None
         self._fused: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
+    def plain(self) -> bool:
+        """True when the scores are scale q.k under a mask and no more, so that the fused kernel serves."""
+        return self.bias is None and self.softcap is None and self.sinks is None and self._replaced is None
+
+    @property
     def seen(self) -> torch.Tensor:
-        """True where a query may see a key. Axes: (batch or 1, 1, query_pos, key_pos)."""
+        """True where a query may see a key. Axes: (batch or 1, head or 1, query_pos, key_pos)."""
         if self.mask is not None:
-            return self.mask if self.mask.dtype == torch.bool else self.mask > torch.finfo(self.mask.dtype).min / 2
-        shape = (1, 1, self.query.shape[2], self.key.shape[2])
-        everything = torch.ones(shape, dtype=torch.bool, device=self.query.device)
+            return self.mask
+        everything = torch.ones((1, 1, *self.shape[2:]), dtype=torch.bool, device=self.query.device)
         return everything.tril() if self.causal else everything
+
+    def scores(self, rows: slice = _ALL) -> torch.Tensor:
+        """s_ij of the queries `rows`, in float32 or wider; ln p_ij of a pattern that was put in. (batch, head, query_pos, key_pos)."""
+        return self._scores(rows, self.seen)
+
+    def _scores(self, rows: slice, seen: torch.Tensor) -> torch.Tensor:
+        if self._replaced is not None:
+            return self._replaced[:, :, rows].log()
+        scores = (self.query[:, :, rows].to(self._wide) @ self.key.to(self._wide).transpose(-1, -2)) * self.scale
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        if self.bias is not None:
+            scores = scores + self.bias[:, :, rows]
+        return scores.masked_fill(~seen[:, :, rows], -torch.inf)
 
     def pattern(self) -> torch.Tensor:
         """Attention after the softmax, in float32 or wider. Axes: (batch, head, query_pos, key_pos)."""
         if self._pattern is None:
-            wide = torch.promote_types(self.query.dtype, torch.float32)
-            scores = (self.query.to(wide) @ self.key.to(wide).transpose(-1, -2)) * self.scale
-            scores = scores.masked_fill(~self.seen, -torch.inf)
-            self._pattern = _softmax(scores, self.seen)
+            self._pattern = self._weights(_ALL, self.seen)[0]
         return self._pattern
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, torch.Tensor]]:
+        """The pattern, `size` queries at a time: which, and their rows (batch, head, query_pos, key_pos). Memory key_pos x size."""
+        seen = self.seen
+        return ((rows, self._weights(rows, seen)[0]) for rows in self._rows(size))
+
+    def _rows(self, size: int) -> list[slice]:
+        return [slice(start, start + size) for start in range(0, self.shape[2], size)]
+
+    def _weights(self, rows: slice, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """p_ij and lse_i of some queries; lse is 0 for a query that sees nothing, and for one whose weights were put in."""
+        if self._replaced is not None:
+            replaced = self._replaced[:, :, rows]
+            return replaced, torch.zeros_like(replaced[..., 0])
+        scores, seen = self._scores(rows, seen), seen[:, :, rows]
+        pattern, lse = _softmax(scores, seen), scores.logsumexp(-1)
+        if self.sinks is None:
+            return pattern, lse.masked_fill(~seen.any(-1), 0.0)
+        sinks = self.sinks.to(self._wide)[:, None]
+        return pattern * torch.sigmoid(lse - sinks)[..., None], torch.logaddexp(lse, sinks)
 
     def attend_to(self, values: torch.Tensor) -> torch.Tensor:
         """sum_j p_ij values_j, exactly, without keeping p. Axes: (batch, head, key_pos, d) -> (batch, head, query_pos, d).
@@ -67,44 +147,93 @@ class AttentionCall:
         return self._kernel(values)[0][..., : values.shape[-1]]
 
     def output_and_lse(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The sublayer's z and log sum_j exp(s_ij). Axes: (batch, head, query_pos, d_head), (batch, head, query_pos)."""
+        """The sublayer's z and lse_i. Axes: (batch, head, query_pos, d_value), (batch, head, query_pos)."""
         if self._fused is None:
             output, lse = self._kernel(self.value)
-            self._fused = output.to(self.value.dtype), lse
+            self._fused = output[..., : self.value.shape[-1]].to(self.value.dtype), lse
         return self._fused
 
     def _kernel(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         # In half precision the kernel rounds positions, norms and scores: distances came out wrong by whole tokens.
-        if self.query.device.type != "cpu" or self.query.dtype in (torch.float16, torch.bfloat16):
+        if not self.plain or self.query.device.type != "cpu" or self.query.dtype in (torch.float16, torch.bfloat16):
             return self._blockwise(values)
-        mask = None if self.mask is None else torch.zeros_like(self.seen, dtype=self.query.dtype).masked_fill(~self.seen, -torch.inf)
+        mask = None if self.mask is None else torch.where(self.seen, 0.0, -torch.inf).to(self.query.dtype)
         widest = max(self.key.shape[-1], values.shape[-1])
         width = widest if widest == self.key.shape[-1] else -(-widest // 8) * 8  # all three equally wide, and vectorised
         query, key, values = (_widened(tensor, width) for tensor in (self.query, self.key, values.to(self.query.dtype)))
-        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, values, 0.0, self.causal, attn_mask=mask, scale=self.scale
+        return _with_nan(
+            self.query,
+            *torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+                query, key, values, 0.0, self.causal, attn_mask=mask, scale=self.scale
+            ),
         )
 
-    def _blockwise(self, values: torch.Tensor, block: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
-        outputs, sums, seen = [], [], self.seen
-        for start in range(0, self.query.shape[2], block):
-            rows = slice(start, start + block)
-            scores = (self.query[:, :, rows].float() @ self.key.float().transpose(-1, -2)) * self.scale
-            scores = scores.masked_fill(~seen[:, :, rows], -torch.inf)
-            sums.append(scores.logsumexp(-1))
-            outputs.append(_softmax(scores, seen[:, :, rows]) @ values.float())
+    def _blockwise(self, values: torch.Tensor, block: int = BLOCK) -> tuple[torch.Tensor, torch.Tensor]:
+        seen, wide = self.seen, values.to(self._wide)
+        outputs, sums = [], []
+        for rows in self._rows(block):
+            pattern, lse = self._weights(rows, seen)
+            outputs.append(pattern @ wide)
+            sums.append(lse)
         return torch.cat(outputs, 2), torch.cat(sums, 2)
 
     def output(self) -> torch.Tensor:
-        """What the sublayer hands to W_O, from the pattern or the kernel, whichever was computed. (batch, pos, head, d_head)."""
+        """What the sublayer hands to W_O, from the pattern or the kernel, whichever was computed. (batch, pos, head, d_value)."""
         if self._pattern is not None:
             return (self._pattern.to(self.value.dtype) @ self.value).transpose(1, 2)
         return self.output_and_lse()[0].transpose(1, 2)
+
+    def hide(self, edges: torch.Tensor) -> None:
+        """Let queries not see keys: their score becomes -inf and the rest of the row, a sink with it, takes over their weight.
+
+        A query that is left without a key attends to nothing. A row that was put in by `replace` keeps its sum.
+
+        Args: edges: True to hide; anything that broadcasts to (batch, head, query_pos, key_pos).
+        Raises: InterventionError for edges of another type or shape.
+        """
+        if edges.dtype != torch.bool or not _fits(edges.shape, self.shape):
+            raise InterventionError(f"edges {edges.dtype}{list(edges.shape)} came; expected bool that broadcasts to {list(self.shape)}")
+        edges = edges.to(self.query.device)
+        if self._replaced is not None:
+            self._replaced = _hidden_from(self._replaced, edges)
+        self.mask, self.causal = self.seen & ~edges, False
+        self._forget()
+
+    def replace(self, pattern: torch.Tensor) -> None:
+        """Put another pattern in place, for what is handed on and for all who look after; scores, bias and sinks play no part any more.
+
+        Args: pattern: weights of 0 or more; rows may sum to anything. Axes: (batch, head, query_pos, key_pos).
+        Raises: InterventionError for another shape or a negative weight.
+        """
+        if pattern.shape != self.shape or bool((pattern < 0).any()):
+            raise InterventionError(f"a pattern {list(pattern.shape)} came; expected weights of 0 or more, of shape {list(self.shape)}")
+        self._replaced = pattern.to(self.query.device, self._wide)
+        self.mask, self.causal = self._replaced != 0, False
+        self._forget()
 
 
 def _softmax(scores: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     """A query that sees no key attends to nothing: zeros. A score that is nan stays nan, so that it shows."""
     return torch.softmax(scores, dim=-1).masked_fill(~seen.any(-1, keepdim=True), 0.0)
+
+
+def _with_nan(query: torch.Tensor, output: torch.Tensor, lse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """In texts shorter than a vector register the CPU kernel makes zeros of a query that is nan: it must show."""
+    broken = ~query.isfinite().all(-1)
+    if not broken.any():
+        return output, lse
+    return output.masked_fill(broken[..., None], torch.nan), lse.masked_fill(broken, torch.nan)
+
+
+def _hidden_from(pattern: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+    """The pattern without some edges, each row's sum as it was; zeros where nothing is left."""
+    kept = pattern.masked_fill(edges, 0.0)
+    return kept * (pattern.sum(-1, keepdim=True) / kept.sum(-1, keepdim=True).clamp_min(torch.finfo(pattern.dtype).tiny))
+
+
+def _fits(shape: torch.Size, whole: tuple[int, ...]) -> bool:
+    """Whether a tensor of one shape broadcasts to the other."""
+    return len(shape) <= len(whole) and all(a in (1, b) for a, b in zip(shape[::-1], whole[::-1], strict=False))
 
 
 def _widened(tensor: torch.Tensor, width: int) -> torch.Tensor:
@@ -122,29 +251,25 @@ def attention(
     dropout: float = 0.0,
     **extras: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls. Same output as SDPA to rounding, whether or not somebody watches."""
-    watching = [watcher for watcher in watchers() if "pattern" in watcher.kinds]
+    """What transformers calls: eager attention to rounding, whether or not somebody watches; SDPA itself wherever SDPA serves."""
     point = _POINTS.get(module)
-    if not watching or point is None:
+    watching = [watcher for watcher in watchers() if "pattern" in watcher.kinds]
+    if (point is None or not watching) and all(extras.get(name) is None for name in _SDPA_CANNOT):
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **extras)
-    _refuse_extras(extras)
+    if dropout:
+        raise ModelUnsupported(f"attention drops weights at random (dropout={dropout}); expected a model in evaluation mode")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    causal = extras.get("is_causal")
-    causal = getattr(module, "is_causal", True) if causal is None else causal
-    call = AttentionCall(query, key, value, attention_mask, scale, causal and attention_mask is None and query.shape[2] > 1)
-    if attention_mask is not None and attention_mask.dtype != torch.bool and (attention_mask.masked_fill(~call.seen, 0.0) != 0).any():
-        raise ModelUnsupported("the mask adds numbers to the scores, which interp does not read; expected one that only hides keys")
-    for watcher in watching:
-        watcher.attend(point, call)
+    causal = query.shape[2] > 1 and _causal(module, extras.get("is_causal"))
+    read = {ours: extras.get(theirs) for theirs, ours in _EXTRAS.items()}
+    call = AttentionCall(query, key, value, attention_mask, scale, causal, **read)
+    if point is not None:
+        for watcher in watching:
+            watcher.attend(point, call)
     return call.output().contiguous(), None
 
 
-def _refuse_extras(extras: dict[str, Any]) -> None:
-    for name in _EXTRAS_THAT_CHANGE_SCORES:
-        if extras.get(name) is not None:
-            raise ModelUnsupported(
-                f"this family changes attention scores by {name!r}, which interp does not read yet; nothing was captured"
-            )
+def _causal(module: torch.nn.Module, said: bool | None) -> bool:
+    return bool(getattr(module, "is_causal", True) if said is None else said)
 
 
 def register() -> None:

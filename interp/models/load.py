@@ -17,23 +17,33 @@ from urllib.parse import urlparse
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from interp.core.errors import ModelDamaged, ModelError, ModelNotFound, ModelUnsupported
-from interp.models import zoo
-from interp.models.anatomy import FAMILIES
+from interp.models import devices, transformer, zoo
+from interp.models.devices import DeviceMap
+from interp.models.dissect import family_of
 from interp.models.model import BUILDING, Model, instrument
 
 HUB = "https://huggingface.co"
 
 
 def load_model(
-    source: str | Path | PreTrainedModel | None = None,
+    source: Any = None,
     tokenizer: Any = None,
     *,
-    dtype: torch.dtype = torch.float32,
-    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    device_map: DeviceMap | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
     """A model under the instrument, not yet checked (`interp.load` checks it as well).
@@ -41,28 +51,50 @@ def load_model(
     Args:
         source: a bundled model's name ("tales"), "minilm", a folder, a hub name, a transformers model, or None for the default.
         tokenizer: for a transformers model only: its fast tokenizer.
-        dtype: float32, bfloat16 or float16. A transformers model keeps the type and the device that it has.
-        device: where the weights go.
+        dtype: float32, bfloat16 or float16. None: what a transformers model has; float32 for all else.
+        device: where the weights go. None: where a transformers model's are; the CPU for all else.
+        device_map: for a model larger than one device: "auto", or module -> device, as transformers and TransformerLens take it.
         trust_remote_code: run code that a hub repository brings along.
-    Raises: ModelNotFound, ModelDamaged, ModelUnsupported.
+    Raises: ModelNotFound, ModelDamaged, ModelUnsupported; ModelError for a type, a device or an argument that does not fit.
     """
+    wanted, where = devices.wanted_type(dtype), devices.wanted_device(device)
+    spread = devices.wanted_map(device_map, device)
     if isinstance(source, PreTrainedModel):
-        return _from_object(source, tokenizer)
-    name = zoo.DEFAULT if source is None else str(source)
+        return _from_object(source, tokenizer, wanted, where, spread)
+    name = _name(source, tokenizer)
     place = find(name)
     with BUILDING:
         with _quiet():
-            hf, lm_head = _weights(place, dtype, trust_remote_code)
+            hf, lm_head = _weights(place, trust_remote_code, {"dtype": wanted or torch.float32, "device_map": spread})
             words = _tokenizer(place, trust_remote_code)
-        hf.to(torch.device(device))  # type: ignore[arg-type]
+        if spread is None:
+            hf.to(where or torch.device("cpu"))  # type: ignore[arg-type]
         return instrument(hf, words, name=name, lm_head=lm_head)
 
 
-def _from_object(hf: PreTrainedModel, tokenizer: Any) -> Model:
-    if tokenizer is None:
-        raise ModelError(f"a {type(hf).__name__} came without a tokenizer; expected interp.load(model, tokenizer)")
-    lm_head = type(hf).__name__.endswith(("LMHeadModel", "ForCausalLM", "ForMaskedLM"))
-    return instrument(hf, tokenizer, name=hf.config.name_or_path or type(hf).__name__, lm_head=lm_head)
+def _from_object(hf: PreTrainedModel, tokenizer: Any, dtype: torch.dtype | None, device: torch.device | None, device_map: object) -> Model:
+    kind = type(hf).__name__
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        came = "without a tokenizer" if tokenizer is None else f"with a {type(tokenizer).__name__} as its tokenizer"
+        raise ModelError(f"a {kind} came {came}; expected interp.load(model, tokenizer), the tokenizer one of transformers'")
+    if device_map is not None:
+        raise ModelError(f"device_map={device_map!r} came with a {kind}, which is in memory already; expected it with a name or a folder")
+    name = hf.config.name_or_path or kind
+    devices.refuse_weights(hf, name)
+    if dtype is not None or device is not None:
+        hf = devices.converted(hf, dtype, device)
+    lm_head = kind.endswith(("LMHeadModel", "ForCausalLM", "ForMaskedLM", "ForConditionalGeneration", "MTModel"))
+    return instrument(hf, tokenizer, name=name, lm_head=lm_head)
+
+
+def _name(source: object, tokenizer: object) -> str:
+    if source is not None and not isinstance(source, str | Path):
+        kinds = "a bundled model's name, a folder, a hub name, or a transformers model with its tokenizer"
+        raise ModelError(f"a {type(source).__name__} came; expected {kinds}")
+    name = zoo.DEFAULT if source is None else str(source)
+    if tokenizer is not None:
+        raise ModelError(f"a tokenizer came with {name!r}, which brings its own; expected interp.load({name!r})")
+    return name
 
 
 def find(name: str) -> str:
@@ -111,14 +143,17 @@ def _reachable(endpoint: str) -> bool:
         return False
 
 
-def _weights(place: str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[PreTrainedModel, bool]:
-    """The transformers model, and whether its token-predicting head came with weights."""
+def _weights(place: str, trust_remote_code: bool, options: dict[str, Any]) -> tuple[PreTrainedModel, bool]:
+    """The transformers model, and whether its token-predicting head came with weights. `options`: type and device map."""
     config = _config(place, trust_remote_code)
+    devices.refuse_quantised_config(config, place)
     auto = _class_for(config)
     try:
-        hf, loaded = auto.from_pretrained(place, config=config, dtype=dtype, output_loading_info=True, trust_remote_code=trust_remote_code)
+        hf, loaded = auto.from_pretrained(place, config=config, output_loading_info=True, trust_remote_code=trust_remote_code, **options)
     except pickle.UnpicklingError as error:
         raise ModelDamaged(f"{place}: a .bin file holds more than tensors, so it was not read; expected safetensors weights") from error
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"{place} does not fit ({error}); expected a smaller dtype, device_map='auto' or device='cpu'") from error
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelDamaged(
             f"{place}: the weights cannot be read ({error}); expected whole safetensors files: copy the folder again"
@@ -127,11 +162,13 @@ def _weights(place: str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[P
         if type(error).__name__ != "SafetensorError":
             raise
         raise ModelDamaged(f"{place}: a safetensors file is damaged ({error}); expected whole files: copy the folder again") from error
+    devices.refuse_weights(hf, place)
     _refuse_left_over_layers(place, hf, loaded)
     return hf, _has_head(place, hf, loaded)
 
 
 def _config(place: str, trust_remote_code: bool) -> transformers.PretrainedConfig:
+    transformer.register()
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
@@ -142,23 +179,21 @@ def _config(place: str, trust_remote_code: bool) -> transformers.PretrainedConfi
 
 def _class_for(config: transformers.PretrainedConfig) -> Any:
     """The auto class that keeps a token-predicting head where the checkpoint says that it has one."""
-    if config.model_type not in FAMILIES:
-        raise ModelUnsupported(
-            f"{config.name_or_path}: the family {config.model_type!r} has not been verified; expected one of: {', '.join(FAMILIES)}"
-        )
-    named = (config.architectures or [""])[0]
-    if named == MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type) and FAMILIES[config.model_type].causal:
-        return AutoModelForCausalLM
-    return AutoModelForMaskedLM if named == MODEL_FOR_MASKED_LM_MAPPING_NAMES.get(config.model_type) else AutoModel
+    stacks = family_of(config).stacks_of(config)
+    auto = AutoModelForSeq2SeqLM if len(stacks) > 1 else AutoModelForCausalLM if stacks[0].causal else AutoModelForMaskedLM
+    known = auto._model_mapping
+    with_head = getattr(known[type(config)], "__name__", "") if type(config) in known else None
+    return auto if (config.architectures or [""])[0] == with_head else AutoModel
 
 
 def _refuse_left_over_layers(place: str, hf: PreTrainedModel, loaded: dict[str, Any]) -> None:
     """A configuration with fewer layers than the weights would run as another, shallower model."""
-    numbers = [int(found[1]) for key in loaded["unexpected_keys"] if (found := re.search(r"\b(?:h|layers?)\.(\d+)\.", key))]
-    if any(number >= hf.config.num_hidden_layers for number in numbers):
-        raise ModelDamaged(
-            f"{place}: the weights have {max(numbers) + 1} layers, config.json says {hf.config.num_hidden_layers}; expected both alike"
-        )
+    for blocks in family_of(hf.config).stacks_of(hf.config):
+        path = re.escape(blocks.path.removeprefix(f"{hf.base_model_prefix}.").format(layer="#")).replace(r"\#", r"(\d+)")
+        numbers = [int(found[1]) for key in loaded["unexpected_keys"] if (found := re.search(rf"\b{path}\.", key))]
+        expected = getattr(hf.config, blocks.n_layers)
+        if any(number >= expected for number in numbers):
+            raise ModelDamaged(f"{place}: the weights have {max(numbers) + 1} layers, config.json says {expected}; expected both alike")
 
 
 def _has_head(place: str, hf: PreTrainedModel, loaded: dict[str, Any]) -> bool:

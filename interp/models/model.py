@@ -1,24 +1,24 @@
 """A model that can be seen into: the plain transformers model, its tokenizer, its anatomy, and hooks that sleep.
 
 `instrument` makes one out of a transformers object, on a copy that shares the parameters: the object handed over is not
-changed. Hooks stand on the mapped modules for good; without a watcher (see `points`) they do nothing.
+changed.
 """
 
 import copy
-import hashlib
-import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from interp.core.errors import CheckFailed, EmptyText, TextError, TextTooLong
-from interp.models import attention
-from interp.models.anatomy import Anatomy, anatomy_of, weight_in_out
-from interp.models.points import Kind, Point, emit
+from interp.core.errors import CheckFailed, EmptyText, ModelUnsupported, SiteError, TextError, TextTooLong
+from interp.core.sites import Stack
+from interp.models import attention, hooks
+from interp.models.anatomy import Anatomy, Sublayer
+from interp.models.dissect import anatomy_of, weight_in_out
+from interp.models.fingerprint import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,23 +46,55 @@ class Model:
         """Where the first parameter lies, and so where inputs go."""
         return next(self.hf.parameters()).device
 
-    def module(self, part: str, layer: int | None = None) -> torch.nn.Module:
-        """The module of a part of the anatomy: "attn_out", "mlp_out", "ln1", "ln_final", "unembed"..."""
-        return self.hf.get_submodule(self.anatomy.paths[part][0].format(layer=layer))
+    def at(self, path: str) -> torch.nn.Module:
+        """A module by its path in the transformers model; the identity for "", a norm that the family does not have."""
+        return self.hf.get_submodule(path) if path else torch.nn.Identity()
 
-    def W_O(self, layer: int) -> torch.Tensor:
+    def attention(self, layer: int, stack: Stack = "") -> Sublayer:
+        """The attention of a layer; for stack "X" the cross-attention.
+
+        Raises: SiteError in a model that has none.
+        """
+        found = self.anatomy.attention(layer, stack)
+        if found is None:
+            raise SiteError(f"{self.name} has no attention in layer {layer}")
+        return found
+
+    def W_O(self, layer: int, stack: Stack = "") -> torch.Tensor:
         """Each head's output weights. Axes: (head, d_head, d_model)."""
-        a = self.anatomy
-        return weight_in_out(self.module("attn_out", layer)).reshape(a.n_heads, a.d_head, a.d_model)
+        a = self.anatomy.stack(stack)
+        return weight_in_out(self.at(self.attention(layer, stack).out)).reshape(a.n_heads, a.d_head, -1)
 
-    def b_O(self, layer: int) -> torch.Tensor:
+    def b_O(self, layer: int, stack: Stack = "") -> torch.Tensor:
         """The bias that attention adds whatever its heads do; zeros where the family has none. Axes: (d_model,)."""
-        bias = self.module("attn_out", layer).bias
-        return torch.zeros(self.anatomy.d_model, device=self.device) if bias is None else bias  # type: ignore[return-value]
+        return bias_of(self.at(self.attention(layer, stack).out))
+
+    def W_out(self, layer: int, stack: Stack = "") -> torch.Tensor:
+        """The FFN's output weights. Axes: (neuron, d_model).
+
+        Raises: SiteError where there are none: no FFN, or experts (see `models.experts`).
+        """
+        found = self.anatomy.ffn(layer, stack)
+        if found is None or not found.out:
+            raise SiteError(f"{self.name} has no FFN in layer {layer} with one output matrix" + (": it has experts" if found else ""))
+        return weight_in_out(self.at(found.out))
 
     def W_U(self) -> torch.Tensor:
         """The unembedding. Axes: (d_model, d_vocab)."""
-        return weight_in_out(self.module("unembed"))
+        return weight_in_out(self.at(self.anatomy.unembed))
+
+    def start_token(self) -> int:
+        """The token with which the decoder of an encoder-decoder begins.
+
+        Raises: ModelUnsupported when its configuration does not say.
+        """
+        for config in (self.hf.config, getattr(self.hf, "generation_config", None)):
+            start = getattr(config, "decoder_start_token_id", None)
+            if start is not None:
+                return int(start)
+        raise ModelUnsupported(
+            f"{self.name}: its configuration names no decoder_start_token_id; expected the token that starts its decoder"
+        )
 
     def require(self, feature: str) -> None:
         """Refuse what rests on a failed self-check. Raises: CheckFailed with the reason."""
@@ -70,21 +102,44 @@ class Model:
             raise CheckFailed(f"{self.name}: {feature} is disabled, since {self.disabled[feature]}")
 
     @torch.no_grad()
-    def run(self, ids: torch.Tensor, mask: torch.Tensor | None = None, *, logits: bool = True) -> torch.Tensor:
+    def run(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        *,
+        target: torch.Tensor | None = None,
+        target_mask: torch.Tensor | None = None,
+        logits: bool = True,
+    ) -> torch.Tensor:
         """Run on token ids, right-padded where `mask` is 0.
 
         Args:
             ids: (batch, pos).
             mask: (batch, pos), 1 for a token, 0 for padding; None when there is none.
-            logits: False leaves the unembedding out.
-        Returns: logits (batch, pos, d_vocab), or the last hidden state (batch, pos, d_model).
-        Raises: EmptyText, TextTooLong (rotary families would run on without a word), TextError for ids that are not in the vocabulary.
+            target: for an encoder-decoder: the decoder's row, its start token first. (batch, pos).
+            target_mask: the same for the decoder's row.
+            logits: False leaves the unembedding out, where the family lets it.
+        Returns: logits (batch, pos, d_vocab), or the last hidden state (batch, pos, d_model); those of the decoder's row where there is
+            one.
+        Raises: EmptyText, TextTooLong (rotary families would run on without a word), TextError for ids that are not in the vocabulary, or
+            for a decoder's row that is missing or that nobody reads.
         """
         self._refuse(ids)
         body: torch.nn.Module = self.hf if logits and self.anatomy.lm_head else self.hf.base_model
+        inputs = {"input_ids": ids, "attention_mask": mask, **self._second_row(target, target_mask)}
         extra: dict[str, Any] = {"use_cache": False} if self.anatomy.causal else {}
-        out = body(input_ids=ids.to(self.device), attention_mask=None if mask is None else mask.to(self.device), **extra)
+        out = body(**{name: row.to(self.device) for name, row in inputs.items() if row is not None}, **extra)
         return out.logits if hasattr(out, "logits") else out.last_hidden_state
+
+    def _second_row(self, target: torch.Tensor | None, mask: torch.Tensor | None) -> dict[str, torch.Tensor | None]:
+        if not self.anatomy.encoder_decoder:
+            if target is not None:
+                raise TextError(f"a second text came; {self.name} has one stack and reads one text")
+            return {}
+        if target is None:
+            raise TextError(f"{self.name} is an encoder-decoder: expected a second text for its decoder (target=...)")
+        self._refuse(target)
+        return {"decoder_input_ids": target, "decoder_attention_mask": mask}
 
     def _refuse(self, ids: torch.Tensor) -> None:
         if ids.numel() == 0:
@@ -97,25 +152,16 @@ class Model:
             raise TextError(f"token id {wrong} came; {self.name} has ids 0-{self.anatomy.d_vocab - 1}: is this the model's own tokenizer?")
 
 
+def bias_of(projection: torch.nn.Module) -> torch.Tensor:
+    """A projection's bias; zeros where it has none. Axes: (d_model,)."""
+    bias = getattr(projection, "bias", None)
+    weight = weight_in_out(projection)
+    return weight.new_zeros(weight.shape[1]) if bias is None else bias
+
+
 # transformers builds models under settings of the whole process (default type, meta device, initialisation): two threads that build
 # at once get models without data. Whoever builds one holds this.
 BUILDING = threading.RLock()
-
-_ABOUT_THE_FILE = ("architectures", "dtype", "torch_dtype", "transformers_version")
-
-
-def fingerprint(module: PreTrainedModel) -> str:
-    """16 hex digits that stand for every weight and buffer by name, shape, type and value, and for the configuration.
-
-    The same weights under another rotary base are another model; the name and version of the file are not.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    config = {key: value for key, value in module.config.to_dict().items() if not key.startswith("_") and key not in _ABOUT_THE_FILE}
-    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
-    return digest.hexdigest()
 
 
 def instrument(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str, lm_head: bool) -> Model:
@@ -127,7 +173,7 @@ def instrument(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name:
     own = plain_copy(hf)
     attention.register()
     own.set_attn_implementation(attention.NAME)
-    _attach(own, anatomy)
+    hooks.attach(own, anatomy)
     return Model(name=name, hf=own, tokenizer=tokenizer, anatomy=anatomy, fingerprint=fingerprint(own))
 
 
@@ -138,90 +184,5 @@ def plain_copy(hf: PreTrainedModel, *, share: bool = True) -> PreTrainedModel:
     """
     tensors = [*hf.parameters(), *hf.buffers()] if share else []
     own = copy.deepcopy(hf, memo={id(tensor): tensor for tensor in tensors}).eval()
-    _detach(own)
+    hooks.detach(own)
     return own
-
-
-def _detach(hf: PreTrainedModel) -> None:
-    for module in hf.modules():
-        for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            for key in [key for key, hook in hooks.items() if getattr(hook, "__module__", "") == __name__]:
-                del hooks[key]
-
-
-def _attach(hf: PreTrainedModel, anatomy: Anatomy) -> None:
-    heads = (anatomy.n_heads, anatomy.d_head)
-    for layer in range(anatomy.n_layers):
-
-        def at(part: str, layer: int = layer) -> list[torch.nn.Module]:
-            return [hf.get_submodule(path.format(layer=layer)) for path in anatomy.paths[part]]
-
-        def point(kind: Kind, layer: int = layer) -> Point:
-            return Point(kind=kind, layer=layer, owner=id(hf))
-
-        at("block")[0].register_forward_pre_hook(_reads(point("resid_pre")), with_kwargs=True)
-        for module in at("attn_in"):
-            module.register_forward_pre_hook(_reads(point("attn_in")), with_kwargs=True)
-        for module in at("mlp_in"):
-            module.register_forward_pre_hook(_reads(point("mlp_in")), with_kwargs=True)
-        at("attn_out")[0].register_forward_pre_hook(_reads(point("z"), heads), with_kwargs=True)
-        at("attn_out")[0].register_forward_hook(_writes(point("attn_out")))
-        at("mlp_out")[0].register_forward_pre_hook(_reads(point("post")), with_kwargs=True)
-        at("mlp_out")[0].register_forward_hook(_writes(point("mlp_out")))
-        _attach_norms(at, point, anatomy)
-        attention.place(_attention_module(at("block")[0], anatomy), point("pattern"))
-    _attach_end(hf, anatomy)
-
-
-def _attach_norms(at: Callable, point: Callable, anatomy: Anatomy) -> None:
-    if anatomy.norms == "post":
-        at("ln1")[0].register_forward_hook(_writes(point("resid_mid")))
-        at("ln2")[0].register_forward_hook(_writes(point("resid_post")))
-    elif not anatomy.parallel:
-        at("ln2")[0].register_forward_pre_hook(_reads(point("resid_mid")), with_kwargs=True)
-
-
-def _attach_end(hf: PreTrainedModel, anatomy: Anatomy) -> None:
-    """In pre-norm models a block's output is what the next block, or the final norm, reads."""
-    if anatomy.norms == "post":
-        return
-    last = anatomy.n_layers - 1
-    for layer in range(1, anatomy.n_layers):
-        block = hf.get_submodule(anatomy.paths["block"][0].format(layer=layer))
-        block.register_forward_pre_hook(_reads(Point(kind="resid_post", layer=layer - 1, owner=id(hf))), with_kwargs=True)
-    final = hf.get_submodule(anatomy.paths["ln_final"][0])
-    final.register_forward_pre_hook(_reads(Point(kind="resid_post", layer=last, owner=id(hf))), with_kwargs=True)
-    final.register_forward_hook(_writes(Point(kind="ln_final", layer=last, owner=id(hf))))
-
-
-def _attention_module(block: torch.nn.Module, anatomy: Anatomy) -> torch.nn.Module:
-    """The module that calls the attention function: the one that carries `layer_idx` or the scale."""
-    found = [module for module in block.modules() if hasattr(module, "scaling") and hasattr(module, "is_causal")]
-    if len(found) != 1:
-        raise RuntimeError(f"{anatomy.family}: {len(found)} attention modules in a block where one was expected")
-    return found[0]
-
-
-def _reads(point: Point, split: tuple[int, int] | None = None) -> Callable:
-    """A pre-hook that shows a module's first input; `split` unfolds its last axis, e.g. into (head, d_head)."""
-
-    def hook(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
-        tensor = args[0] if args else kwargs["hidden_states"]
-        shown = tensor if split is None else tensor.unflatten(-1, split)
-        replaced = emit(point, shown)
-        if replaced is shown:
-            return None
-        replaced = replaced.reshape(tensor.shape)
-        return ((replaced, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": replaced})
-
-    return hook
-
-
-def _writes(point: Point) -> Callable:
-    """A hook that shows what a module returns."""
-
-    def hook(module: torch.nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor | None:
-        replaced = emit(point, output)
-        return None if replaced is output else replaced
-
-    return hook

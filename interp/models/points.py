@@ -7,18 +7,25 @@ Who is watching travels in a context variable: hooks stay on the model for good 
 two threads, a capture inside an ablation, two sessions of the dashboard: each sees only its own. (A thread that one
 starts oneself begins with an empty context; give it `contextvars.copy_context().run`.)
 
+A stack is "" in a model with one, "E" (encoder) and "D" (decoder) in an encoder-decoder; "X" is the decoder's cross-attention, which has
+points of its own: it attends from the decoder's row of tokens to the encoder's.
+
 Kinds, with the axes of the tensor seen there
-    resid_pre   (batch, pos, d_model)            the stream as a block reads it
-    attn_in     (batch, pos, d_model)            what the query, key and value projections read
-    pattern     (batch, head, query_pos, key_pos)  attention after the softmax
-    z           (batch, pos, head, d_head)       a head's weighted values, before W_O
-    attn_out    (batch, pos, d_model)            what attention adds: sum over heads of z W_O, plus b_O
-    resid_mid   (batch, pos, d_model)            what the second norm reads (pre-norm), or the first norm writes (post-norm)
-    mlp_in      (batch, pos, d_model)            what the FFN's first projection reads
-    post        (batch, pos, neuron)             neurons: what the FFN's output projection reads
-    mlp_out     (batch, pos, d_model)            what the FFN adds
-    resid_post  (batch, pos, d_model)            the stream as the block leaves it
-    ln_final    (batch, pos, d_model)            the output of the norm before the unembedding
+    resid_pre       (batch, pos, d_model)       the stream as a block reads it
+    attn_in         (batch, pos, d_model)       what the query, key and value projections read (cross-attention: the query's)
+    memory          (batch, pos, d_model)       cross-attention only: what its key and value projections read
+    pattern         (batch, head, query_pos, key_pos)  attention after the softmax
+    z               (batch, pos, head, d_head)  a head's weighted values, before W_O
+    attn_out        (batch, pos, d_model)       what attention adds: sum over heads of z W_O, plus b_O (Gemma: normed)
+    resid_mid       (batch, pos, d_model)       the stream after attention (post-norm: after its norm); not in parallel blocks
+    mlp_in          (batch, pos, d_model)       what the FFN's first projection, or its router, reads
+    up, gate        (batch, pos, neuron)        what the FFN's input projections write; `gate` only where there are two
+    post            (batch, pos, neuron)        neurons: what the FFN's output projection reads, act(up) or act(gate) * up
+    router_probs    (batch, pos, expert)        the router's probabilities
+    expert_weights  (batch, pos, expert)        what multiplies each expert's output, 0 where it was not chosen
+    mlp_out         (batch, pos, d_model)       what the FFN adds
+    resid_post      (batch, pos, d_model)       the stream as the block leaves it
+    ln_final        (batch, pos, d_model)       the output of the norm after the last block
 """
 
 from collections.abc import Iterator
@@ -29,23 +36,52 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import torch
 
+from interp.core.sites import Stack
+
 if TYPE_CHECKING:
     from interp.models.attention import AttentionCall
 
-Kind = Literal["resid_pre", "attn_in", "pattern", "z", "attn_out", "resid_mid", "mlp_in", "post", "mlp_out", "resid_post", "ln_final"]
-
+Kind = Literal[
+    "resid_pre",
+    "attn_in",
+    "memory",
+    "pattern",
+    "z",
+    "attn_out",
+    "resid_mid",
+    "mlp_in",
+    "up",
+    "gate",
+    "post",
+    "router_probs",
+    "expert_weights",
+    "mlp_out",
+    "resid_post",
+    "ln_final",
+]
 _NAMES: dict[str, str] = {
-    "resid_pre": "blocks.{layer}.hook_resid_pre",
-    "attn_in": "blocks.{layer}.attn.hook_in",
-    "pattern": "blocks.{layer}.attn.hook_pattern",
-    "z": "blocks.{layer}.attn.hook_z",
-    "attn_out": "blocks.{layer}.attn.o.hook_out",
-    "resid_mid": "blocks.{layer}.hook_resid_mid",
-    "mlp_in": "blocks.{layer}.mlp.hook_in",
-    "post": "blocks.{layer}.mlp.hook_post",
-    "mlp_out": "blocks.{layer}.mlp.hook_out",
-    "resid_post": "blocks.{layer}.hook_resid_post",
-    "ln_final": "ln_final.hook_out",
+    "resid_pre": "{blocks}.{layer}.hook_resid_pre",
+    "attn_in": "{blocks}.{layer}.{attn}.hook_in",
+    "memory": "{blocks}.{layer}.{attn}.hook_memory",
+    "pattern": "{blocks}.{layer}.{attn}.hook_pattern",
+    "z": "{blocks}.{layer}.{attn}.hook_z",
+    "attn_out": "{blocks}.{layer}.{attn}.o.hook_out",
+    "resid_mid": "{blocks}.{layer}.hook_resid_mid",
+    "mlp_in": "{blocks}.{layer}.mlp.hook_in",
+    "up": "{blocks}.{layer}.mlp.in.hook_out",
+    "gate": "{blocks}.{layer}.mlp.gate.hook_out",
+    "post": "{blocks}.{layer}.mlp.hook_post",
+    "router_probs": "{blocks}.{layer}.mlp.hook_router_probs",
+    "expert_weights": "{blocks}.{layer}.mlp.hook_expert_weights",
+    "mlp_out": "{blocks}.{layer}.mlp.hook_out",
+    "resid_post": "{blocks}.{layer}.hook_resid_post",
+    "ln_final": "{end}ln_final.hook_out",
+}
+_PARTS: dict[str, dict[str, str]] = {
+    "": {"blocks": "blocks", "attn": "attn", "end": ""},
+    "E": {"blocks": "encoder_blocks", "attn": "attn", "end": "encoder_"},
+    "D": {"blocks": "decoder_blocks", "attn": "self_attn", "end": "decoder_"},
+    "X": {"blocks": "decoder_blocks", "attn": "cross_attn", "end": "decoder_"},
 }
 
 
@@ -60,13 +96,16 @@ class Point:
 
     kind: Kind
     layer: int
+    stack: Stack = ""
     owner: int = field(default=0, compare=False, repr=False)
     """id of the transformers model in which the point stands, for a watcher that means one model only; 0 where only the name counts."""
 
     @property
     def name(self) -> str:
-        """TransformerLens's name of the hook that sees this tensor."""
-        return _NAMES[self.kind].format(layer=self.layer)
+        """TransformerLens's name of the hook that sees this tensor; where it has another, or none, see `lens.cache`."""
+        name = _NAMES[self.kind].format(layer=self.layer, **_PARTS[self.stack])
+        # Cross-attention stands between attention and the FFN: the stream after it has a name of its own.
+        return name.replace("resid_mid", "resid_mid_cross") if self.stack == "X" else name
 
 
 @runtime_checkable

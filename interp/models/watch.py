@@ -22,6 +22,11 @@ def value_norms(call: AttentionCall, w_o: torch.Tensor) -> torch.Tensor:
     return ((value @ gram) * value).sum(-1).clamp_min(0).sqrt()
 
 
+def value_norms_name(point: Point) -> str:
+    """The name under which `Keep` keeps the value norms of an attention sublayer."""
+    return point.name.replace("hook_pattern", "value_norms")
+
+
 class Keep:
     """Keeps tensors by the name of their point, on the device where they were made."""
 
@@ -35,5 +40,5 @@ class Keep:
 
     def attend(self, point: Point, call: AttentionCall) -> None:
         self.arrays[point.name] = call.pattern().detach()
-        norms = value_norms(call, self.model.W_O(point.layer))
-        self.arrays[f"blocks.{point.layer}.attn.value_norms"] = norms.detach()
+        norms = value_norms(call, self.model.W_O(point.layer, point.stack))
+        self.arrays[value_norms_name(point)] = norms.detach()

@@ -8,6 +8,7 @@ A text that is too long is refused, never cut in silence; `windows` cuts it open
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from interp.core.errors import EmptyText, TextError, TextTooLong
@@ -30,6 +31,8 @@ class FastTokenizer(Protocol):
     def __call__(self, text: str, **options: Any) -> Any: ...
 
     def convert_ids_to_tokens(self, ids: Any) -> Any: ...
+
+    def decode(self, token_ids: Any) -> Any: ...
 
 
 def tokenize(text: str, tokenizer: FastTokenizer, *, n_ctx: int | None = None, add_special_tokens: bool = True) -> Example:
@@ -84,6 +87,50 @@ def windows(
     head, tail = list(range(before)), list(range(before + n_body, len(whole)))
     bodies = [range(before + start, before + min(start + size, n_body)) for start in starts]
     return [whole.at([*head, *body, *tail]) for body in bodies]
+
+
+def decoder_row(text: str, tokenizer: FastTokenizer, *, start: int, n_ctx: int | None = None) -> Example:
+    """What the decoder of an encoder-decoder reads while it writes `text`: its start token, then the text's tokens.
+
+    A closing special token is left out: the decoder writes it, and reads it never. Position i predicts what stands at i + 1.
+
+    Args:
+        text: what is written.
+        tokenizer: the model's own, fast.
+        start: id of the model's start token.
+        n_ctx: tokens that the decoder's context holds.
+    Raises: as `tokenize`.
+    """
+    whole = tokenize(text, tokenizer, n_ctx=n_ctx)
+    _, after = _frame(whole)
+    body = whole.at(range(len(whole) - after))
+    (name,) = tokenizer.convert_ids_to_tokens([start])
+    return replace(body, ids=(start, *body.ids), tokens=(name, *body.tokens), spans=((0, 0), *body.spans), special=(True, *body.special))
+
+
+def spelled(token: int, tokenizer: FastTokenizer) -> str:
+    """One entry of the vocabulary by itself, as a person reads it; bytes that are no whole character, as their numbers.
+
+    Example:
+        >>> import interp
+        >>> spelled(interp.load().tokenizer(" sea")["input_ids"][0], interp.load().tokenizer)
+        ' sea'
+    """
+    (piece,) = tokenizer.convert_ids_to_tokens([token])
+    written = tokenizer.decode([token]) or piece.translate(_BLANKS)
+    if "\N{REPLACEMENT CHARACTER}" in written:
+        return f"byte{'s' if len(piece) > 1 else ''} {' '.join(f'{_BYTES.get(sign, 0):02X}' for sign in piece)}"
+    return written.removeprefix("##") if piece.startswith("##") and len(piece) > 2 else written
+
+
+def _byte_signs() -> dict[str, int]:
+    """Byte-level tokenizers write each byte as a sign: printable ones as themselves, the others as the signs from 256 on."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + number): byte for number, byte in enumerate(others)}
+
+
+_BYTES = _byte_signs()
 
 
 def _whole(text: str, tokenizer: FastTokenizer, *, add_special_tokens: bool) -> Example:

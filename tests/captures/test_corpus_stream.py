@@ -12,7 +12,8 @@ from interp.captures.batches import by_length
 from interp.captures.prompt import capture
 from interp.captures.reducers import HeadMeans, HeadMeansByText, NeuronMoments
 from interp.captures.stream import stream
-from interp.core.errors import CheckFailed, DataError, TextTooLong
+from interp.captures.words import word_attention
+from interp.core.errors import CheckFailed, DataError, ModelUnsupported, TextTooLong
 from interp.core.provenance import Provenance
 from interp.measures.head_statistics import HEAD_STATISTICS
 from interp.models.load import load_model
@@ -55,6 +56,55 @@ def test_head_statistics_are_the_patterns(tiny):
         np.testing.assert_allclose(each[name], by_text[name], atol=1e-5 * largest, rtol=0, err_msg=name)
         assert each[name].dims == ("batch", "layer", "head")
     assert np.nanstd(each["entropy"].values[:, 0, 0]) > 0.01  # texts differ: a mix-up of rows would show
+
+
+@pytest.mark.parametrize("name", ["opt", "gemma2", "gemma3", "phi3", "mixtral", "qwen2-moe", "gpt-oss", "deepseek-v2", "deepseek-v3"])
+def test_head_statistics_are_the_patterns_in_other_families(tiny_named, name):
+    test_head_statistics_are_the_patterns(tiny_named(name))
+
+
+@pytest.mark.parametrize("name", ["t5", "marian", "switch"])
+def test_an_encoder_decoder_is_refused_by_name(tiny_named, name):
+    model = tiny_named(name).model
+    for run in (lambda: stream(model, tiny_named(name).examples(), [HeadMeans()]), lambda: list(word_attention(model, []))):
+        with pytest.raises(ModelUnsupported, match=r"is an encoder-decoder.*one pair at a time can be captured: interp.capture"):
+            run()
+
+
+@pytest.mark.parametrize(
+    ("name", "reducer", "message"),
+    [
+        ("mixtral", NeuronMoments, "has no neuron moments over a corpus, since its FFNs are mixtures of experts"),
+        ("deepseek-v3", NeuronMoments, "since 1 of its 2 FFNs are mixtures of experts"),
+        ("attention-only", NeuronMoments, "since 2 of its 2 layers have no FFN"),
+        ("ffn-only", HeadMeans, "has no head statistics over a corpus, since the model has no attention"),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused_by_name(tiny_named, name, reducer, message):
+    tiny = tiny_named(name)
+    with pytest.raises(CheckFailed, match=message):
+        stream(tiny.model, tiny.examples(), [reducer()])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "left_out"),
+    [
+        ("gpt2", {"entropy", "neuron_mean"}, ""),
+        ("mixtral", {"entropy"}, "neuron moments: its FFNs are mixtures"),
+        ("ffn-only", {"neuron_mean"}, "head statistics: the model has no attention"),
+    ],
+)
+def test_a_profile_holds_what_the_model_has_and_says_what_it_has_not(tiny_named, texts, name, given, left_out):
+    from interp.api import profile
+
+    model = tiny_named(name).model
+    found = profile(model, texts)
+    assert {"entropy", "neuron_mean"} & set(found.data_vars) == given
+    assert found.attrs.get("left_out", "").startswith(left_out)
+    assert ("left_out" in found.attrs) == bool(left_out)
+    if name == "mixtral":
+        with pytest.raises(CheckFailed, match="has no neuron moments"):
+            profile(model, texts, neurons=True)
 
 
 def test_neuron_moments_are_the_activations(tiny):

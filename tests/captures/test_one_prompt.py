@@ -38,7 +38,7 @@ def test_only_a_parallel_block_has_no_middle(tiny):
         return
     middle = seen.tensor("resid_pre", 1) + seen.tensor("attn_out", 1)
     if anatomy.norms == "post":
-        middle = tiny.model.module("ln1", 1)(middle)
+        middle = tiny.model.at(anatomy.attention(1).norm_after)(middle)
     torch.testing.assert_close(seen.tensor("resid_mid", 1), middle, atol=TOLERANCE, rtol=TOLERANCE)
 
 
@@ -103,7 +103,10 @@ def test_the_worst_of_numbers_with_nan_is_nan_wherever_it_stands():
 def test_too_little_kept_gives_no_error_figure(tiny):
     seen = capture(tiny.model, TEXT, keep=["pattern"])
     assert seen.reconstruction_error is None
-    with pytest.raises(SiteError, match=re.escape("'post' of layer 0 was not kept; ask for it: interp.capture(..., keep=['post', ...])")):
+    with pytest.raises(
+        SiteError,
+        match=re.escape("'post' of layer 0 was not kept, or this family has none; ask for it: interp.capture(..., keep=['post', ...])"),
+    ):
         seen.neurons(0)
     assert set(seen.arrays) == {f"blocks.{layer}.attn.{name}" for layer in range(2) for name in ("hook_pattern", "value_norms")}
 
@@ -245,7 +248,8 @@ def test_contributions_refuse_what_is_no_token_or_no_place(tiny_named):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("bert", "not linear"), ("roberta", "not linear"), ("bert-bare", "no trained"), ("gpt2-bare", "no trained")]
+    ("name", "reason"),
+    [("bert", "more than a norm"), ("roberta", "more than a norm"), ("bert-bare", "no trained"), ("gpt2-bare", "no trained")],
 )
 def test_contributions_are_refused_by_name_where_they_mean_nothing(tiny_named, name, reason):
     with pytest.raises(CheckFailed, match=f"contributions is disabled, since .*{reason}"):

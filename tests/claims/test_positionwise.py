@@ -22,7 +22,12 @@ class Mixing(torch.nn.Module):
         return self.act(x) + self.mixed(x)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "neox", "neox-serial", "llama", "bert", "bert-bare"])
+HOLDS = ["gpt2", "neox", "neox-serial", "llama", "bert", "bert-bare", "opt", "opt-post-norm", "distilbert", "phi3", "own"]
+GATED = ["llama", "mistral-window", "qwen2", "qwen3", "gemma2", "gemma3"]
+MIXTURES = ["mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "deepseek-v2", "deepseek-v3"]
+
+
+@pytest.mark.parametrize("name", sorted({*HOLDS, *GATED, *MIXTURES}))
 def test_supported_where_it_holds(tiny_named, name):
     verdict = judge("S1-01", tiny_named(name).model)
     assert (verdict.outcome, verdict.reason) == ("supported", "")
@@ -40,6 +45,14 @@ def test_refuted_when_the_ffn_of_one_layer_mixes_positions(fresh, word_tokenizer
     verdict = judge("S1-01", load_model(hf, word_tokenizer()))
     assert (verdict.outcome, verdict.reason) == ("refuted", "")
     assert max(one.estimate for one in verdict.evidence) > 1e-4
+
+
+def test_refuted_when_an_expert_mixes_positions(fresh, word_tokenizer):
+    hf = fresh("mixtral")
+    assert judge("S1-01", load_model(hf, word_tokenizer())).outcome == "supported"
+    hf.model.layers[1].mlp.register_forward_hook(lambda module, args, out: out + 0.01 * out.mean(1, keepdim=True))
+    verdict = judge("S1-01", load_model(hf, word_tokenizer()))
+    assert (verdict.outcome, verdict.reason) == ("refuted", "")
 
 
 def test_inconclusive_when_the_control_cannot_fail(fresh, word_tokenizer):

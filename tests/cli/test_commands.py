@@ -98,7 +98,7 @@ def test_models_check_gives_a_figure_and_a_tolerance_for_each_check(command):
     code, out, _ = command("models", "check")
     lines = out.splitlines()
     assert code == 0
-    assert re.search(r"^tales  gpt2, \d+ layers x \d+ heads, d_model \d+, [0-9a-f]{16}$", lines[0])
+    assert re.search(r"^tales  gpt2, \d+ layers × \d+ heads, \d+ neurons in each layer; pre-norm; .*; d_model \d+, [0-9a-f]{16}$", lines[0])
     findings = [line for line in lines if line.startswith("  pass")]
     assert len(findings) >= 7
     assert all(re.search(r"\d", line) for line in findings)
@@ -114,6 +114,15 @@ def test_models_check_ends_with_code_1_when_a_check_fails(command, monkeypatch):
     code, out, _ = command("models", "check")
     assert code == 1
     assert "FAIL" in out
+
+
+def test_models_check_runs_on_the_device_and_in_the_type_that_are_named(command, refused):
+    whole, half = (command("models", "check", "--device", "cpu", "--dtype", dtype)[1] for dtype in ("float32", "bfloat16"))
+    assert whole.splitlines()[0] != half.splitlines()[0]  # another type is another fingerprint
+    assert "(at most 1e-05)" in whole
+    assert "(at most 6e-02)" in half
+    assert "device='cuda:99' is not there; this machine" in refused("models", "check", "--device", "cuda:99")
+    assert "dtype='int8' came; expected one of: float32, bfloat16, float16" in refused("models", "check", "--dtype", "int8")
 
 
 def test_profile_writes_a_dataset_and_says_what_stands_out(command, tmp_path):
@@ -195,7 +204,7 @@ def test_a_window_is_cut_only_when_it_is_asked_for(command, refused, default):
 
 def test_dashboard_starts_streamlit_on_the_loopback(command, monkeypatch):
     called: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "call", lambda arguments: called.append(arguments) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda arguments, env: called.append(arguments) or 0)
     assert command("dashboard", "--port", "9000")[0] == 0
     (arguments,) = called
     assert arguments[1:4] == ["-m", "streamlit", "run"]
@@ -262,7 +271,7 @@ def test_contributions_of_a_model_without_a_head(refused, minilm):
         ("L9H1", r"L9H1: this model has layers 0-3"),
         ("L0H99", r"L0H99: this model has heads 0-7 in each layer"),
         ("head 3", r"'head 3' is not a site; expected the form L5H1"),
-        ("L1", r"L1 is a layer; expected a head such as L0H0"),
+        ("L1", r"L1 is a whole layer; expected a head, neuron or expert, such as L1H0"),
     ],
 )
 def test_a_head_that_does_not_exist(refused, head, told):
@@ -275,7 +284,7 @@ def test_an_unknown_statistic(refused):
 
 
 def test_an_unknown_figure(refused):
-    assert "'neurons' is not a figure; expected pattern, heads or contributions" in refused("figure", "neurons", TEXT, "--out", "it.svg")
+    assert "'neurons' is not a figure; expected pattern, heads, experts or contributions" in refused("figure", "neurons", TEXT, "--out", "it.svg")
 
 
 @pytest.fixture
@@ -402,3 +411,68 @@ def test_the_real_entry_point_ends_with_2_and_a_message(tmp_path):
     assert done.stdout == ""
     assert done.stderr == "interp: L9H1: this model has layers 0-3\n"
     assert list(tmp_path.iterdir()) == []
+
+
+# --------------------------------------------------------------------------------------------------------------- other kinds of model
+
+
+@pytest.fixture
+def tiny_folder(tmp_path_factory):
+    """A tiny model of a form, saved: a folder that every command takes."""
+    from tiny_families import drawn, words
+
+    def saved(name: str) -> str:
+        folder = tmp_path_factory.mktemp(name)
+        drawn(name).save_pretrained(folder)
+        words().save_pretrained(folder)
+        return str(folder)
+
+    return saved
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("t5", ["pattern", "the old man", "--target", "she said", "--head", "XL0H1"]),
+        ("t5", ["pattern", "the old man", "--target", "she said"]),
+        ("t5", ["heads", "the old man", "--target", "she said", "--stack", "E"]),
+        ("t5", ["contributions", "the old man", "--target", "she said nothing"]),
+        ("mixtral", ["experts", "the old man", "--layer", "1"]),
+    ],
+)
+def test_figures_of_encoder_decoders_and_mixtures(command, tiny_folder, tmp_path, name, arguments):
+    code, out, err = command("figure", *arguments, "--model", tiny_folder(name), "--out", "figure.csv")
+    assert code == 0, err
+    assert out.strip() == "figure.csv"
+    assert len((tmp_path / "figure.csv").read_text().splitlines()) > 2
+
+
+def test_what_other_kinds_of_model_cannot_give_is_refused(refused, tiny_folder):
+    paired, mixture = tiny_folder("t5"), tiny_folder("mixtral")
+    assert "expected a second text" in refused("figure", "pattern", "the old man", "--model", paired, "--out", "a.csv")
+    assert "is an encoder-decoder" in refused("profile", "corpus.txt", "--model", paired, "--out", "a.nc")
+    assert "reads one text" in refused("figure", "heads", "the man", "--target", "she", "--model", mixture, "--out", "a.csv")
+    assert "no mixture of experts" in refused("figure", "experts", "the man", "--out", "a.csv")
+
+
+def test_a_profile_of_a_mixture_says_what_it_leaves_out(command, tiny_folder):
+    code, out, err = command("profile", "corpus.txt", "--model", tiny_folder("mixtral"), "--out", "a.nc")
+    assert code == 0, err
+    assert "left out: neuron moments: its FFNs are mixtures of experts" in out
+
+
+def test_a_claim_that_does_not_apply_is_a_verdict(command, tiny_folder):
+    code, out, err = command("judge", "S4-42", "--model", tiny_folder("t5"))
+    assert code == 0, err
+    assert "NOT APPLICABLE (out_of_scope)" in out
+
+
+def test_the_dashboard_takes_a_folder(command, tiny_folder, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(subprocess, "call", lambda command, env: seen.update(env) or 0)
+    folder = tiny_folder("t5")
+    assert command("dashboard", "--model", folder)[0] == 0
+    assert seen["INTERP_MODEL"] == folder
+    code, _, err = command("dashboard", "--model", "/no/such/folder")
+    assert code == 2
+    assert "no such folder" in err

@@ -15,7 +15,7 @@ from interp.core.axes import AXES, check_axes
 from interp.core.errors import DataError, InterpError, SiteError
 from interp.core.provenance import Provenance, text_hash
 from interp.core.results import labelled, read, save
-from interp.core.sites import Site, head_site, parse_heads
+from interp.core.sites import Site, head_site
 
 SITES = st.builds(
     lambda stack, layer, kind, index: Site(stack=stack, layer=layer, kind=kind, index=None if kind == "layer" else index),
@@ -37,18 +37,54 @@ def test_what_is_no_site_is_refused(text):
         Site.parse(text)
 
 
-def test_heads_are_held_against_the_size_of_the_model():
-    size = {"n_layers": 2, "n_heads": 4}
-    assert parse_heads("L1H3", **size) == [(1, 3)]
-    assert parse_heads(iter(["L0H0", " L1H2 "]), **size) == [(0, 0), (1, 2)]
-    with pytest.raises(SiteError, match=re.escape("L2H0: this model has layers 0-1")):
-        parse_heads("L2H0", **size)
-    with pytest.raises(SiteError, match=re.escape("L0H4: this model has heads 0-3 in each layer")):
-        parse_heads("L0H4", **size)
-    with pytest.raises(SiteError, match="L0N1 is a neuron; expected a head"):
-        parse_heads("L0N1", **size)
-    with pytest.raises(SiteError, match="L1 is a layer; expected a head"):
-        parse_heads("L1", **size)
+PARTS = {  # form -> what is written -> what it is, or why it is refused
+    "gpt2": {
+        "L1H3": ("", 1, "head", 3),
+        " L0N23 ": ("", 0, "neuron", 23),
+        "L2H0": "L2H0: this model has layers 0-1",
+        "L0H4": "L0H4: this model has heads 0-3 in each layer",
+        "L0N24": "L0N24: this model has neurons 0-23 in each layer",
+        "L0E0": "L0E0: this model has no experts",
+        "L1": "L1 is a whole layer; expected a head, neuron or expert, such as L1H0",
+        "EL0H0": "stack 'E': this model has '' (E: encoder",
+    },
+    "marian": {
+        "EL1H3": ("E", 1, "head", 3),
+        "XL2H0": ("X", 2, "head", 0),
+        "DL2N19": ("D", 2, "neuron", 19),
+        "EL2H0": "EL2H0: this model has layers 0-1",
+        "L0H0": "stack '': this model has 'E', 'D', 'X'",
+    },
+    "deepseek-v3": {
+        "L0N23": ("", 0, "neuron", 23),
+        "L1E3": ("", 1, "expert", 3),
+        "L0E0": "L0E0: this model has no experts",
+        "L1N0": "L1N0: this model has no neurons",
+        "L1E4": "L1E4: this model has experts 0-3 in each layer",
+    },
+    "ffn-only": {"L0H0": "L0H0: this model has no heads", "L1N23": ("", 1, "neuron", 23)},
+}
+
+
+@pytest.mark.parametrize(("form", "written"), [(form, written) for form, parts in PARTS.items() for written in parts])
+def test_parts_are_held_against_the_size_of_the_model(tiny_named, form, written):
+    anatomy, expected = tiny_named(form).model.anatomy, PARTS[form][written]
+    if isinstance(expected, str):
+        with pytest.raises(SiteError, match=re.escape(expected)):
+            anatomy.part(written)
+    else:
+        site = anatomy.part(written)
+        assert (site.stack, site.layer, site.kind, site.index) == expected
+
+
+def test_heads_are_read_one_or_several_and_nothing_else_is_a_head(tiny_named):
+    anatomy = tiny_named("gpt2").model.anatomy
+    assert anatomy.heads("L1H3") == [anatomy.head("L1H3")] == [Site(layer=1, kind="head", index=3)]
+    assert [str(site) for site in anatomy.heads(iter(["L0H0", " L1H2 "]))] == ["L0H0", "L1H2"]
+    with pytest.raises(SiteError, match="L0N1 is a neuron; expected a head such as L0H0"):
+        anatomy.head("L0N1")
+    with pytest.raises(SiteError, match="EL0N1 is a neuron; expected a head such as DL0H0"):
+        tiny_named("bart").model.anatomy.head("EL0N1")
 
 
 @given(st.lists(st.sampled_from(AXES), unique=True))
@@ -76,6 +112,12 @@ def test_a_result_selects_by_layer_and_head_and_carries_sites():
     result = _entropy()
     assert result.sel(layer=1, head=0).item() == 1.0
     assert result.sel(layer=1, head=0).site.item() == "L1H0" != result.sel(layer=0, head=1).site.item()
+
+
+@pytest.mark.parametrize("stack", ["E", "D", "X"])
+def test_a_result_of_one_of_several_stacks_carries_its_letter(stack):
+    assert _entropy(stack=stack).sel(layer=1, head=0).site.item() == f"{stack}L1H0"
+    assert _entropy().sel(layer=1, head=0).site.item() == "L1H0"
 
 
 def test_a_result_refuses_values_that_do_not_fit_its_axes():
@@ -136,5 +178,10 @@ def test_every_error_is_in_the_one_tree_and_in_its_drawing():
     assert drawn == {error.__name__ for error in found}
 
 
-def test_head_site_and_parse_agree():
-    assert parse_heads(head_site(3, 7), n_layers=4, n_heads=8) == [(3, 7)]
+@given(st.sampled_from(["", "E", "D", "X"]), st.integers(0, 200), st.integers(0, 200))
+def test_head_site_writes_what_parse_reads(stack, layer, head):
+    assert Site.parse(head_site(layer, head, stack)) == Site(stack=stack, layer=layer, kind="head", index=head)
+
+
+def test_head_site_means_the_only_stack_unless_told():
+    assert head_site(3, 7) == "L3H7" != head_site(3, 7, "E")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +62,23 @@ def browsing(**options):
             yield browser.new_context(**options).new_page()
         finally:
             browser.close()
+
+
+@pytest.fixture(scope="session")
+def on_disk(tmp_path_factory) -> Callable[[str], str]:
+    """The folder of a tiny model by the name of its form, with a tokenizer of whole words."""
+    from tiny_families import FORMS, drawn, words
+
+    folder = tmp_path_factory.mktemp("models")
+
+    def saved(name: str) -> str:
+        place = folder / name
+        if not place.exists():
+            drawn(name).save_pretrained(place)
+            words(encoder=FORMS[name].encoder).save_pretrained(place)
+        return str(place)
+
+    return saved
 
 
 @pytest.fixture

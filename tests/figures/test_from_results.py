@@ -7,7 +7,7 @@ from interp.core.errors import DataError, SiteError
 from interp.core.provenance import Provenance
 from interp.core.results import labelled
 from interp.figures.description import Reference
-from interp.figures.from_results import attention_pattern, contribution_bars, curve, head_map
+from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
 
 MADE = Provenance(model="tiny", fingerprint="f00d", data="beef", seed=3, versions={})
 
@@ -60,6 +60,34 @@ def test_a_pattern_keeps_repeated_tokens_and_names_its_head() -> None:
 def test_a_pattern_without_tokens_is_labelled_by_position() -> None:
     heat = attention_pattern(labelled(np.eye(2), ["query_pos", "key_pos"], name="p", long_name="w", units="probability"))
     assert (heat.row_labels, heat.row_title) == (("0", "1"), "query position")
+
+
+@pytest.mark.parametrize(("site", "rows", "columns"), [("XL0H1", ", target", ", source"), ("EL0H1", "", ""), ("L0H1", "", "")])
+def test_the_pattern_of_cross_attention_says_whose_tokens_stand_where(site: str, rows: str, columns: str) -> None:
+    coords = {"query_token": ("query_pos", ["a"]), "key_token": ("key_pos", ["x", "y"]), "site": site}
+    heat = attention_pattern(labelled([[0.4, 0.6]], ["query_pos", "key_pos"], name="p", long_name="w", units="probability", coords=coords))
+    assert (heat.row_title, heat.column_title) == (f"query token{rows}", f"key token{columns}")
+    assert (heat.row_labels, heat.column_labels, heat.title) == (("a",), ("x", "y"), f"W, {site}")
+
+
+@pytest.mark.parametrize(("stack", "said"), [("", ""), ("E", ", encoder"), ("D", ", decoder"), ("X", ", cross-attention")])
+def test_a_head_map_says_whose_heads_they_are(stack: str, said: str) -> None:
+    result = labelled([[0.1, 0.2]], ["layer", "head"], name="h", long_name="entropy", units="nats", stack=stack)
+    heat = head_map(result, marks=[f"{stack}L0H1"])
+    assert (heat.title, heat.marks) == (f"Entropy{said}", ((0, 1),))
+    with pytest.raises(SiteError, match=f"its heads are {stack}L0H0"):
+        head_map(result, marks=["DL0H1" if stack != "D" else "L0H1"])
+
+
+def test_an_expert_map_has_tokens_as_rows_and_begins_at_zero() -> None:
+    coords = {"token": ("pos", ["a", "b"])}
+    options = {"name": "expert_weights", "long_name": "weight of each expert in layer 1", "units": "share", "coords": coords}
+    heat = expert_map(labelled([[0.2, 0.8, 0.3], [0.5, 0.1, 0.4]], ["pos", "expert"], **options))
+    assert (heat.row_labels, heat.column_labels) == (("a", "b"), ("0", "1", "2"))
+    assert heat.scale == (0.0, pytest.approx(0.8))
+    assert (heat.quantity, heat.title) == ("expert weights [share]", "Weight of each expert in layer 1")
+    with pytest.raises(DataError, match=r"expected \('pos', 'expert'\)"):
+        expert_map(_heads())
 
 
 @pytest.mark.parametrize("top", [1, 5, 20, 49, 50, 99])

@@ -5,30 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.measures.contributions import direct_logits, through_frozen_norm
 from interp.measures.neurons import fraction_active, hoyer_sparsity, top_neurons
-
-
-@given(st.integers(0, 1000), st.booleans())
-def test_parts_through_the_frozen_norm_add_up_to_the_norm_of_their_sum(seed, centred):
-    torch.manual_seed(seed)
-    parts, width = torch.randn(7, 16).double(), 16
-    norm = torch.nn.LayerNorm(width, eps=1e-3).double() if centred else torch.nn.RMSNorm(width, eps=1e-3).double()
-    torch.nn.init.normal_(norm.weight)
-    stream = parts.sum(0)
-    passed_on = through_frozen_norm(parts, stream, norm.weight.detach(), 1e-3, centred=centred)
-    torch.testing.assert_close(passed_on.sum(0), norm(stream).detach())
-    wrong = through_frozen_norm(parts, stream, norm.weight.detach(), 1e-3, centred=not centred)
-    assert (wrong.sum(0) - norm(stream)).abs().max() > 1e-3
-    direction = torch.randn(width).double()
-    torch.testing.assert_close(direct_logits(passed_on, direction).sum(), norm(stream).detach() @ direction)
-
-
-def test_a_part_that_writes_nothing_contributes_nothing():
-    parts = torch.stack([torch.randn(8), torch.zeros(8)])
-    passed_on = through_frozen_norm(parts, parts.sum(0), torch.ones(8), 1e-5, centred=True)
-    assert (passed_on[1] == 0).all()
-    assert (passed_on[0] != 0).any()
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=20), st.floats(0.5, 100))

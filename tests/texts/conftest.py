@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 ENGLISH = ["The bank by the river is steep .", "He isn't here , is he ?", "The café by the river", "They saw the bank ."] * 3
@@ -19,6 +19,7 @@ def _fast(tokenizer, **names):
 def _byte_level(corpus, *, trim=False, prefix=False, vocabulary=300):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+    tokenizer.decoder = decoders.ByteLevel()
     if trim:
         tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -31,6 +32,7 @@ def _word_piece(corpus):
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
     special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]"]
     tokenizer.train_from_iterator(corpus, trainers.WordPieceTrainer(vocab_size=60, special_tokens=special, show_progress=False))
     ids = [(name, tokenizer.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
@@ -46,6 +48,7 @@ def _metaspace(corpus, *, prepended=False):
         tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
     special = ["<unk>", "</s>"]
     words = [word for sentence in corpus for word in sentence.split()]  # no piece over two words
     tokenizer.train_from_iterator(words, trainers.BpeTrainer(vocab_size=60, special_tokens=special, show_progress=False))
@@ -75,6 +78,8 @@ class Slow:
     def __call__(self, text, **options): ...
 
     def convert_ids_to_tokens(self, ids): ...
+
+    def decode(self, token_ids): ...
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from interp.core.errors import DataError, EmptyText, TextError, TextTooLong
 from interp.texts.example import Example
-from interp.texts.tokens import FastTokenizer, tokenize, windows
+from interp.texts.tokens import FastTokenizer, decoder_row, spelled, tokenize, windows
 
 TEXTS = ["The bank by the river is steep .", "Zoë saw  the 猫 , isn't it ?", " he 🙂", "河边的银行很陡"]
 
@@ -29,6 +29,22 @@ def test_no_tokenizer_sign_reaches_the_screen(tokenizers, kind, text):
         assert not re.search("Ġ|Ċ|▁|##|�", token)
         if end > start and not special:
             assert token.removesuffix(text[start:end]) == "" or re.fullmatch(re.escape(text[start:end]) + r" \d+/\d+", token)
+
+
+def test_no_sign_is_in_any_entry_of_a_vocabulary_by_itself(tokenizers, kind):
+    tokenizer = tokenizers[kind]
+    for number in range(len(tokenizer)):
+        if number not in tokenizer.all_special_ids:
+            written = spelled(number, tokenizer)
+            assert written
+            assert not re.search("Ġ|Ċ|▁|�", written)
+            assert not (written.startswith("##") and len(written) > 2)
+
+
+def test_bytes_that_are_no_character_are_shown_as_bytes(tokenizers):
+    tokenizer = tokenizers["byte_level"]
+    pieces = tokenizer("猫")["input_ids"]
+    assert [spelled(piece, tokenizer) for piece in pieces[-3:]] == [f"byte {byte:02X}" for byte in "猫".encode()]
 
 
 def test_raw_pieces_do_have_those_signs(tokenizers):
@@ -165,3 +181,18 @@ def test_an_example_whose_fields_do_not_fit_is_refused():
         Example(text="ab", ids=(1, 2), tokens=("a",), spans=((0, 1),), special=(False,))
     with pytest.raises(DataError, match="0 words came with tokens for 1"):
         Example(text="a", ids=(1,), tokens=("a",), spans=((0, 1),), special=(False,), word_tokens=((0,),))
+
+
+def test_a_decoders_row_is_the_targets_shifted_right(tokenizers):
+    """[start] + the target without its closing special token, as transformers shifts labels."""
+    tokenizer = tokenizers["word_piece"]
+    whole = tokenize("the river", tokenizer)
+    start = tokenizer.all_special_ids[0]
+    row = decoder_row("the river", tokenizer, start=start)
+    closing = 1 if whole.special[-1] else 0
+    assert row.ids == (start, *whole.ids[: len(whole) - closing])
+    assert row.special[0]
+    assert row.spans[0] == (0, 0)
+    assert len(row.tokens) == len(row)
+    with pytest.raises(TextTooLong):
+        decoder_row("the river", tokenizer, start=start, n_ctx=1)

@@ -8,6 +8,8 @@ each FFN is fed what was captured, not what the layers below now give.
 Controls. The first intervention on attention's input must show a change, and the FFN's reordered output must differ from the output in
 the old order; if they do not, the test could not have seen anything. (Attention is no control for the second: without a causal mask
 it does not mind the order either, which is why transformers need position embeddings.)
+The FFN may be dense, gated or a mixture of experts: what it reads is then what its router reads. Norms before it and on what it writes are
+position-wise by themselves. Which models the test is not about stands in `claims.applies`.
 Assumption: none beyond the instrument's self-check. A mixture of experts with a capacity limit couples positions, and would be refuted.
 """
 

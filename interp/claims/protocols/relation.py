@@ -31,7 +31,7 @@ from interp.claims.protocols.finding import Finding, Tell, halves, sampled_evide
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence
 from interp.core.errors import ClaimError
-from interp.core.sites import head_site, parse_heads
+from interp.core.sites import head_site
 from interp.measures.attention import most_attended, to_words
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
@@ -141,7 +141,7 @@ class _Test:
 
     def _heads(self) -> list[tuple[int, int]]:
         if self.test.head is not None:
-            return parse_heads(self.test.head, n_layers=self.anatomy.n_layers, n_heads=self.anatomy.n_heads)
+            return [(site.layer, site.index) for site in self.anatomy.heads(self.test.head) if site.index is not None]
         return [(layer, head) for layer in range(self.anatomy.n_layers) for head in range(self.anatomy.n_heads)]
 
     def _against(self, stand_in: _StandIn, looked: list[np.ndarray]) -> Evidence:

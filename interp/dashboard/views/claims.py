@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from interp import api
+from interp.claims.applies import why_not
 from interp.claims.claim import Claim, catalogue
 from interp.claims.verdict import Verdict
 from interp.dashboard.views import claim_card, verdict_sheet
@@ -55,10 +56,14 @@ def _choice(known: dict[str, Claim]) -> Claim:
 
 def _judge(claim: Claim, model: Model) -> None:
     """What the test is run on, the button, and the verdict of this claim on this model and these data, if there is one."""
-    path = _data(claim)
+    outside = why_not(claim, model.anatomy)
+    if outside:
+        st.info(literal(f"{model.name} {outside}. The verdict is: not applicable."), icon=":material/do_not_disturb_on:")
+    path = "" if outside else _data(claim)
     verdicts: dict[tuple[str, ...], Verdict] = st.session_state.setdefault("verdicts", {})
     place = (claim.hash, model.name, model.fingerprint, path)
-    if st.button(f"Run on {literal(model.name)}", type="primary", icon=":material/play_arrow:", disabled=bool(claim.needs and not path)):
+    lacking = bool(claim.needs and not path and not outside)
+    if st.button(f"Run on {literal(model.name)}", type="primary", icon=":material/play_arrow:", disabled=lacking):
         with in_plain_words():
             verdicts[place] = _run(claim, model, path)
             for old in list(verdicts)[:-_KEPT]:

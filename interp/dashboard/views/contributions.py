@@ -4,6 +4,7 @@ import streamlit as st
 
 from interp.captures.activations import Activations
 from interp.core.results import DataArray
+from interp.core.sites import Stack
 from interp.dashboard import footer
 from interp.dashboard.words import in_plain_words, literal
 from interp.figures.figure import Figure
@@ -12,8 +13,8 @@ from interp.figures.from_results import contribution_bars
 TOP = 20
 
 
-def show(seen: Activations) -> None:
-    """Bars toward one token, or toward one against another."""
+def show(seen: Activations, stack: Stack) -> None:
+    """Bars toward one token, or toward one against another. Logits are written by the main stack, whatever `stack` is."""
     seen.model.require("contributions")
     places = _places(seen)
     chart, beside = st.columns([7, 4], gap="large")
@@ -41,8 +42,8 @@ def show(seen: Activations) -> None:
 
 
 def _places(seen: Activations) -> dict[str, int]:
-    """The tokens that were predicted: all but the first."""
-    return {f"{pos} {token.strip() or repr(token)}": pos for pos, token in enumerate(seen.example.tokens) if pos}
+    """The tokens that were predicted: all but the first; in an encoder-decoder those that the decoder writes."""
+    return {f"{pos} {token.strip() or repr(token)}": pos for pos, token in enumerate(seen.row().tokens) if pos}
 
 
 def _arguments(seen: Activations, places: dict[str, int], toward: str, against: str) -> dict:
@@ -51,9 +52,10 @@ def _arguments(seen: Activations, places: dict[str, int], toward: str, against: 
     if toward not in places:
         return {"token": toward, **more}
     pos = places[toward]
-    token = seen.example.tokens[pos]
-    first = [text.strip() for text in seen.example.tokens].index(token.strip(), 1)
-    return {"token": token, **more} if first == pos else {"token": seen.example.ids[pos], "pos": pos - 1, **more}
+    row = seen.row()
+    token = row.tokens[pos]
+    first = [text.strip() for text in row.tokens].index(token.strip(), 1)
+    return {"token": token, **more} if first == pos else {"token": row.ids[pos], "pos": pos - 1, **more}
 
 
 def _sum(result: DataArray) -> None:

@@ -1,13 +1,15 @@
 """Which head does what here? A statistic of every head as a map; the chosen head's pattern beside it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import get_args
 
 import streamlit as st
 
 from interp.captures.activations import Activations, Form
-from interp.core.sites import head_site, parse_heads
+from interp.core.sites import Stack, head_site
 from interp.dashboard import footer
+from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, literal
 from interp.figures.description import quantity
 from interp.figures.figure import Figure
@@ -22,19 +24,22 @@ FORM_HELP = (
 assert set(FORMS) == set(get_args(Form))
 
 
-def show(seen: Activations) -> None:
+def show(seen: Activations, stack: Stack) -> None:
     """The map on the left, the head on the right; what is chosen for both stands above."""
-    statistic, head, form = _choices(seen)
+    seen.model.require("patterns")
+    statistic, head, form = _choices(seen, stack)
     left, right = st.columns([5, 6], gap="large")
     with left:
-        _map(seen, statistic, head)
+        _map(seen, statistic, head, stack)
     with right:
         _pattern(seen, head, form)
 
 
-def _choices(seen: Activations) -> tuple[str, str, Form]:
-    heads = [head_site(layer, head) for layer in range(seen.model.anatomy.n_layers) for head in range(seen.model.anatomy.n_heads)]
-    statistics = {name: known.long_name for name, known in HEAD_STATISTICS.items()}
+def _choices(seen: Activations, stack: Stack) -> tuple[str, str, Form]:
+    shape = seen.model.anatomy.stack(stack)
+    heads = [head_site(layer, head, stack) for layer in range(shape.n_layers) for head in range(shape.n_heads)]
+    # Cross-attention has its queries and its keys in two texts: a statistic that compares their places has no meaning.
+    statistics = {name: known.long_name for name, known in HEAD_STATISTICS.items() if stack != "X" or name == "entropy"}
     follow_link("statistic", statistics, "the statistic")
     follow_link("head", heads, "the head")
     follow_link("form", FORMS, "the form")
@@ -57,25 +62,32 @@ def _choices(seen: Activations) -> tuple[str, str, Form]:
     return statistic, head, form
 
 
-def _map(seen: Activations, statistic: str, head: str) -> None:
-    result = seen.head_map(statistic)
+def _map(seen: Activations, statistic: str, head: str, stack: Stack) -> None:
+    result = seen.head_map(statistic, stack or None)
     figure = Figure(head_map(result, marks=[head]))
     st.plotly_chart(
-        footer.on_page(figure, clickable=True), key="map", on_select=_pick, selection_mode="points", config=footer.CONFIG, alt=figure.alt
+        footer.on_page(figure, clickable=True),
+        key="map",
+        on_select=partial(_pick, stack),
+        selection_mode="points",
+        config=footer.CONFIG,
+        alt=figure.alt,
     )
-    ((layer, index),) = parse_heads(head, n_layers=seen.model.anatomy.n_layers, n_heads=seen.model.anatomy.n_heads)
-    value = float(result.sel(layer=layer, head=index))
+    site = seen.model.anatomy.head(head)
+    value = float(result.sel(layer=site.layer, head=site.index))
     st.markdown(f"**{head}** · {literal(quantity(result.attrs['long_name'], result.attrs['units']))}: **{value:.4g}**")
-    name = f"{seen.model.name}-{statistic}"
-    footer.under(figure, name=name, python=footer.python_of(seen, f"seen.head_map({statistic!r})"))
+    name = f"{seen.model.name}-{stack}{'-' if stack else ''}{statistic}"
+    footer.under(figure, name=name, python=footer.python_of(seen, f"seen.head_map({statistic!r}{stacks.argument(stack)})"))
+    if stack == "X":
+        st.caption("The queries are the target's tokens and the keys the text's, so that statistics which compare places are left out.")
 
 
-def _pick() -> None:
+def _pick(stack: Stack) -> None:
     """A click on a cell chooses its head. A second click on the same cell takes the selection away: the head stays chosen."""
     points = st.session_state["map"].selection.points
     if points:
         # its customdata says the same, but a typed array comes back from the browser as {"0": row, "1": column, ...}
-        st.session_state["clicked"] = head_site(int(points[0]["y"]), int(points[0]["x"]))
+        st.session_state["clicked"] = head_site(int(points[0]["y"]), int(points[0]["x"]), stack)
     if "clicked" in st.session_state:
         st.session_state["head"] = st.session_state["clicked"]
 

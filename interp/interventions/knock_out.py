@@ -1,0 +1,141 @@
+"""Hide tokens from heads inside a `with` block: what is lost when this token cannot look at that one?
+
+An edge is a query and a key: one token's view of another. Its score becomes -inf, the rest of the query's row takes over its weight, and
+everything downstream is recomputed, in every family: position biases, soft caps, sinks and grouped heads included. Where `ablate` asks what
+a head as a whole is needed for, this asks along which edge it works.
+
+It does not tell what the edge alone carried: the weight goes elsewhere, so an effect is that of taking the edge away *and* of what is seen
+more instead. A query whose last key is hidden attends to nothing.
+
+A knock-out that never fired, or that took no weight from one of the heads it was meant for, raises when the block ends.
+
+Source: Geva et al. (2023), "Dissecting Recall of Factual Associations in Auto-Regressive Language Models", attention knockout; theirs is of
+all heads in a window of layers, ours of the heads that are named.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from interp.core.errors import DataError, InterventionError
+from interp.core.sites import Site, Stack
+from interp.models.attention import AttentionCall
+from interp.models.model import Model
+from interp.models.points import Point, watching
+
+Edge = tuple[int, int]
+
+
+class _Hide:
+    """The watcher that hides the same edges in some heads of one model."""
+
+    kinds = frozenset({"pattern"})
+
+    def __init__(self, model: Model, heads: Sequence[Site], edges: Sequence[Edge]):
+        self.owner = id(model.hf)
+        self.heads: dict[tuple[Stack, int], list[Site]] = defaultdict(list)
+        for site in heads:
+            self.heads[site.stack, site.layer].append(site)
+        self.edges = edges
+        self.fired: set[Site] = set()
+        self.changed: set[Site] = set()
+
+    def at(self, point: Point, tensor: torch.Tensor) -> None:
+        return None
+
+    def attend(self, point: Point, call: AttentionCall) -> None:
+        if point.owner != self.owner:
+            return
+        _refuse_cache(point, call)
+        if sites := self.heads.get((point.stack, point.layer)):
+            _refuse_outside(self.edges, call)
+            self._hide(call, sites)
+
+    def _hide(self, call: AttentionCall, sites: Sequence[Site]) -> None:
+        queries, keys = zip(*self.edges, strict=True)
+        hidden = torch.zeros(call.shape[1:], dtype=torch.bool)
+        for site in sites:
+            hidden[site.index, queries, keys] = True
+        before = call.pattern()[:, :, queries, keys]
+        call.hide(hidden)
+        changed = (call.pattern()[:, :, queries, keys] != before).any(-1).any(0)
+        self.fired.update(sites)
+        self.changed.update(site for site in sites if changed[site.index])
+
+
+@contextmanager
+def knock_out(model: Model, heads: str | Iterable[str], edges: Iterable[Edge]) -> Iterator[None]:
+    """Hide edges of attention in some heads for every run of `model` inside the block, in this context only.
+
+    Args:
+        model: from `interp.load`.
+        heads: "L2H3", or several; in an encoder-decoder "EL2H3", "DL2H3", or "XL2H3" for cross-attention.
+        edges: (query position, key position), from 0, hidden in each of the heads and in each text of a batch; in cross-attention the query
+            is a token of the decoder's row, the key one of the encoder's.
+    Raises: SiteError for a head that does not exist; DataError when no edge came, or a position below 0; InterventionError when an edge
+        lies outside of the text that runs, when the model runs with a key-value cache, and when the block ends and no model ran, or one
+        of the heads put no weight on any of the edges (the future under a causal mask, for one).
+
+    Example:
+        >>> import interp
+        >>> model = interp.load()
+        >>> with knock_out(model, "L0H2", [(2, 1)]):
+        ...     seen = interp.capture(model, "The old man")
+        >>> weights = seen.pattern("L0H2").values[2]
+        >>> float(weights[1]), round(float(weights.sum()), 5)
+        (0.0, 1.0)
+    """
+    model.require("knock-out")
+    wanted, hidden = _existing(model, heads), _possible(edges)
+    editor = _Hide(model, wanted, hidden)
+    with watching(editor):
+        yield
+    _insist(editor, wanted)
+
+
+def _existing(model: Model, written: str | Iterable[str]) -> list[Site]:
+    found = list(dict.fromkeys(model.anatomy.heads(written)))
+    if not found:
+        raise InterventionError("no head was named; expected at least one, such as 'L0H0'")
+    return found
+
+
+def _possible(edges: Iterable[Edge]) -> list[Edge]:
+    found = list(dict.fromkeys(edges))
+    if not found:
+        raise DataError("no edge came; expected at least one (query position, key position), such as (5, 2)")
+    if below := [edge for edge in found if min(edge) < 0]:
+        raise DataError(f"edge {below[0]} came; expected positions counted from 0, from the start of the text")
+    return found
+
+
+def _refuse_cache(point: Point, call: AttentionCall) -> None:
+    if point.stack != "X" and call.shape[2] != call.shape[3]:
+        raise InterventionError(
+            "the model runs with a key-value cache, so a token's place in the text is not known here; expected use_cache=False"
+        )
+
+
+def _refuse_outside(edges: Sequence[Edge], call: AttentionCall) -> None:
+    n_queries, n_keys = call.shape[2:]
+    for query, key in edges:
+        if query >= n_queries or key >= n_keys:
+            raise InterventionError(
+                f"edge {(query, key)} lies outside of the text that runs: its queries are 0-{n_queries - 1}, its keys 0-{n_keys - 1}"
+            )
+
+
+def _insist(editor: _Hide, wanted: Sequence[Site]) -> None:
+    silent = [str(site) for site in wanted if site not in editor.fired]
+    if silent:
+        raise InterventionError(
+            f"the knock-out in {', '.join(silent)} never fired: no model ran inside the block, or its attention is not seen"
+        )
+    same = [str(site) for site in wanted if site not in editor.changed]
+    if same:
+        raise InterventionError(
+            f"the knock-out in {', '.join(same)} changed nothing: no weight lay on any of the edges (does a mask hide them already, "
+            "as a causal one hides the future?)"
+        )
