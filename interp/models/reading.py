@@ -31,7 +31,9 @@ def target_row(model: Model, target: str | Example | None) -> Example | None:
             raise TextError(f"a second text came; {model.name} has one stack and reads one text")
         return None
     if target is None:
-        raise TextError(f"{model.name} is an encoder-decoder: expected a second text, that its decoder writes: target=..., or a pair (text, target)")
+        raise TextError(
+            f"{model.name} is an encoder-decoder: expected a second text, that its decoder writes: target=..., or a pair (text, target)"
+        )
     if isinstance(target, Example):
         return target
     return decoder_row(target, model.tokenizer, start=model.start_token(), n_ctx=model.anatomy.n_ctx)

@@ -284,7 +284,9 @@ def test_an_unknown_statistic(refused):
 
 
 def test_an_unknown_figure(refused):
-    assert "'neurons' is not a figure; expected pattern, heads, experts or contributions" in refused("figure", "neurons", TEXT, "--out", "it.svg")
+    assert "'neurons' is not a figure; expected pattern, heads, experts or contributions" in refused(
+        "figure", "neurons", TEXT, "--out", "it.svg"
+    )
 
 
 @pytest.fixture
