@@ -1,15 +1,18 @@
-"""Text for training: a folder of .txt files, split by whole book into a training and a held-out part.
+"""Text for training: a folder of .txt files, split by whole book into a training and a held-out part; and generated paragraphs.
 
 Whole books are held out, never paragraphs, so that no sentence of a held-out author's plot was seen in training.
 A line of a file is a paragraph; rows of a batch start where a paragraph starts, as a user's prompt does.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from interp.core.errors import DataError
+from interp.texts.grammar.generate import texts
+from interp.texts.grammar.lexicon import Split
 
 HELD_OUT_EVERY = 25
 
@@ -48,11 +51,23 @@ def tokenize_books(paths: list[Path], tokenizer) -> TokenStream:
 
     Raises: DataError for a book without text, or not in UTF-8.
     """
-    pieces, starts, position, n_bytes = [], [], 0, 0
+    told = []
     for path in paths:
         paragraphs = [line + "\n" for line in _text(path).splitlines() if line.strip()]
         if not paragraphs:
             raise DataError(f"{path}: no text in it; take the file out of the folder")
+        told.append(paragraphs)
+    return _stream(told, tokenizer)
+
+
+def tokenize_grammar(n_paragraphs: int, tokenizer, *, seed: int, split: Split = "train") -> TokenStream:
+    """Generated paragraphs as one stream, as if they were one book."""
+    return _stream([[paragraph + "\n" for paragraph in islice(texts(seed=seed, split=split), n_paragraphs)]], tokenizer)
+
+
+def _stream(told: list[list[str]], tokenizer) -> TokenStream:
+    pieces, starts, position, n_bytes = [], [], 0, 0
+    for paragraphs in told:
         for ids in tokenizer(paragraphs)["input_ids"]:
             starts.append(position)
             pieces.append(np.asarray(ids, dtype=np.uint16))

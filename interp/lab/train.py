@@ -1,7 +1,8 @@
 """Train a bundled model: the same recipe gives the same weights, a run that is killed goes on where it was.
 
-What is kept in the run's folder: `tokenizer/`, `tokens.npz` (the tokenised books), `checkpoint.pt` (replaced in one move, so a
-kill leaves the old one whole), `log.jsonl` (losses in nats per token), and at the end `model/`: safetensors in fp16 and the card.
+What is kept in the run's folder: `tokenizer/`; `train.npz`, `held_out.npz`, `grammar.npz`, `grammar_held_out.npz` (what is read, as
+tokens); `checkpoint.pt` (replaced in one move, so a kill leaves the old one whole); `log.jsonl` (losses in nats per token, circuit
+scores); and at the end `model/`: safetensors in fp16 and the card.
 """
 
 import json
@@ -9,65 +10,36 @@ import math
 import os
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp.core.errors import DataError
-from interp.lab.batches import IGNORED, batch, repeat_row, text_row
+from interp.lab.agreement import share_right
+from interp.lab.batches import IGNORED, KINDS, Batch, Reading, assemble, batch
 from interp.lab.card import write_card
-from interp.lab.corpus import TokenStream, books, split, tokenize_books
-from interp.lab.recipes import Recipe
-from interp.lab.tokenizer import train_tokenizer
+from interp.lab.pairs import Pairs, chosen, pair_batch
+from interp.lab.prepare import Prepared, prepare
+from interp.lab.recipes import Phase, Recipe
+from interp.lab.scores import copying_of
+from interp.lab.shapes import SHAPES, build
+from interp.texts.controls import repeated_token_rows
 
-CHECKPOINT_EVERY = 250
-HELD_OUT_ROWS = 64
+CHECKPOINT_EVERY = 200
+HELD_OUT_ROWS = 32
+SPAN = 64
 GRADIENT_CLIP = 1.0
+MEASURED = ("text", "grammar", "repeats")
 
 
-def prepare(recipe: Recipe, data: Path, run: Path) -> tuple[PreTrainedTokenizerBase, TokenStream, TokenStream]:
-    """The tokenizer and the two token streams of a run, made once and then read back."""
-    train_paths, held_paths = split(books(data))
-    if not (run / "tokenizer").exists():
-        partial = run / "tokenizer.partial"
-        train_tokenizer(train_paths, recipe.d_vocab, recipe.n_ctx).save_pretrained(partial)
-        os.replace(partial, run / "tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(run / "tokenizer")
-    return tokenizer, _stream(run / "train.npz", train_paths, tokenizer), _stream(run / "held_out.npz", held_paths, tokenizer)
-
-
-def _stream(file: Path, paths: list[Path], tokenizer: PreTrainedTokenizerBase) -> TokenStream:
-    if not file.exists():
-        stream = tokenize_books(paths, tokenizer)
-        partial = file.with_suffix(".partial.npz")
-        np.savez(partial, tokens=stream.tokens, starts=stream.starts, n_bytes=stream.n_bytes)
-        os.replace(partial, file)
-    saved = np.load(file)
-    return TokenStream(tokens=saved["tokens"], starts=saved["starts"], n_bytes=int(saved["n_bytes"]))
-
-
-def build(recipe: Recipe) -> GPT2LMHeadModel:
-    """The untrained model of a recipe: its weights depend on the recipe's seed alone."""
-    config = GPT2Config(
-        vocab_size=recipe.d_vocab,
-        n_positions=recipe.n_ctx,
-        n_embd=recipe.d_model,
-        n_layer=recipe.n_layers,
-        n_head=recipe.n_heads,
-        resid_pdrop=recipe.dropout,
-        embd_pdrop=recipe.dropout,
-        attn_pdrop=recipe.dropout,
-        initializer_range=recipe.init_range,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return GPT2LMHeadModel(config)
+def draw_batch(reading: Reading | Pairs, recipe: Recipe, step: int) -> Batch:
+    """What the step reads."""
+    return pair_batch(reading, recipe, step) if isinstance(reading, Pairs) else batch(reading, recipe, step)
 
 
 def rate(recipe: Recipe, step: int) -> float:
@@ -79,129 +51,149 @@ def rate(recipe: Recipe, step: int) -> float:
 
 
 def optimizer_for(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW; matrices decay, vectors (biases, norms) do not."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    """AdamW; matrices decay, embeddings and vectors (biases, norms) do not."""
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    decays = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]
+    stays = [p for p in model.parameters() if p.ndim < 2 or id(p) in embeddings]
+    groups = [{"params": decays, "weight_decay": recipe.weight_decay}, {"params": stays, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
-
-
-@torch.no_grad()
-def held_out_losses(model: torch.nn.Module, stream: TokenStream, recipe: Recipe, device: str) -> dict[str, float]:
-    """Losses in nats per token on rows never trained on: text, copied tokens of repeats over the whole vocabulary."""
-    rng = np.random.default_rng(12345)
-    text = torch.from_numpy(np.stack([text_row(stream, recipe.n_ctx, rng) for _ in range(HELD_OUT_ROWS)]))
-    drawn = [repeat_row(stream, recipe.n_ctx, recipe.d_vocab, rng) for _ in range(HELD_OUT_ROWS)]
-    rows = torch.from_numpy(np.stack([row for row, _ in drawn]))
-    labels = torch.from_numpy(np.stack([np.where(copied, row, IGNORED) for row, copied in drawn]))
-    model.eval()
-    losses = {
-        "text": model(input_ids=text.to(device), labels=text.to(device)).loss.item(),
-        "copied": model(input_ids=rows.to(device), labels=labels.to(device)).loss.item(),
-    }
-    model.train()
-    return losses
-
-
-def train(recipe: Recipe, data: Path, run: Path, *, report: Callable[[dict], None]) -> Path:
-    """Train `recipe` on the books under `data`; returns the folder with the finished model.
-
-    Args:
-        recipe: shape, mixture and schedule.
-        data: folder with .txt files, one paragraph a line.
-        run: folder for everything the run keeps; the same folder again goes on with it.
-        report: called with a row of the log every 250 steps (losses in nats per token, tokens per second).
-    Raises: DataError when `data` holds no text, or too little for a row; for a folder with a run of another recipe.
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    n_train, n_held = (len(part) for part in split(books(data)))  # refuses before anything is written
-    run.mkdir(parents=True, exist_ok=True)
-    tokenizer, stream, held = prepare(recipe, data, run)
-    model = build(recipe)
-    model.to(torch.device(device))  # type: ignore[arg-type]
-    optimizer = optimizer_for(model, recipe)
-    progress = _resume(run / "checkpoint.pt", recipe, model, optimizer) or Progress(
-        step=0, tokens=0, repeat_vocab=min(recipe.repeat_vocab_start, recipe.d_vocab), copied_nats=None
-    )
-    for reached, row in _steps(model, optimizer, stream, held, recipe, progress, device):
-        state = {"recipe": asdict(recipe), "progress": asdict(reached), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        _save(run / "checkpoint.pt", state)
-        with (run / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        report(row)
-    folder = _finish(model, tokenizer, run)
-    write_card(recipe, folder, run / "log.jsonl", stream, held, (n_train, n_held))
-    return folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run stands: steps done, tokens read, pieces that random spans are drawn from, running loss on copied tokens."""
+    """Where a run stands: steps done, tokens read."""
 
     step: int
     tokens: int
-    repeat_vocab: int
-    copied_nats: float | None
-
-    def after(self, recipe: Recipe, copied: float | None, n_tokens: int) -> "Progress":
-        """One step on: once copying is mastered, spans are drawn from twice as many pieces, and mastery starts anew."""
-        running = self.copied_nats
-        if copied is not None:
-            running = copied if running is None else 0.98 * running + 0.02 * copied
-        mastered = running is not None and running < recipe.mastered_nats and self.repeat_vocab < recipe.d_vocab
-        if mastered:
-            return Progress(
-                step=self.step + 1,
-                tokens=self.tokens + n_tokens,
-                repeat_vocab=min(2 * self.repeat_vocab, recipe.d_vocab),
-                copied_nats=2 * recipe.mastered_nats,
-            )
-        return Progress(step=self.step + 1, tokens=self.tokens + n_tokens, repeat_vocab=self.repeat_vocab, copied_nats=running)
 
 
-def _steps(model, optimizer, stream, held, recipe: Recipe, progress: Progress, device: str) -> Iterator[tuple[Progress, dict]]:
-    fast = torch.compile(model) if shutil.which("g++") else model
+def train(recipe: Recipe, data: Path, run: Path, *, report: Callable[[dict], None]) -> Path:
+    """Train `recipe` on the books under `data` and generated sentences; returns the folder with the finished model.
+
+    Args:
+        recipe: shape, curriculum and schedule.
+        data: folder with .txt files, one paragraph a line.
+        run: folder for everything the run keeps; the same folder again goes on with it.
+        report: called with a row of the log every 200 steps (losses in nats per token, circuit scores, tokens per second).
+    Raises: DataError when `data` holds no text, or too little for a row; for a folder with a run of another recipe.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    prepared = prepare(recipe, data, run)
+    model = build(recipe)
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    optimizer = optimizer_for(model, recipe)
+    progress = _resume(run / "checkpoint.pt", recipe, model, optimizer) or Progress(step=0, tokens=0)
+    for reached, row in _steps(model, optimizer, prepared, recipe, progress, device):
+        state = {"recipe": _plain(recipe), "progress": asdict(reached), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        _save(run / "checkpoint.pt", state)
+        with (run / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+        report(row)
+    folder = _finish(model, prepared.words, run)
+    write_card(recipe, folder, run / "log.jsonl", prepared.reading, prepared.held, prepared.n_books)
+    return folder
+
+
+def losses(model: PreTrainedModel, inputs: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loss in nats of each target (0 where none counts), axes (batch, pos); and what the router adds to the loss of a step."""
+    routes = {"output_router_logits": True} if hasattr(model.config, "router_aux_loss_coef") else {}
+    out = model(**inputs, use_cache=False, **routes)
+    each = torch.nn.functional.cross_entropy(
+        out.logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view(targets.shape)
+    return each, model.config.router_aux_loss_coef * out.aux_loss if routes else each.new_zeros(())
+
+
+def _steps(model, optimizer, prepared: Prepared, recipe: Recipe, progress: Progress, device: str) -> Iterator:
+    fast = torch.compile(losses, dynamic=False) if shutil.which("g++") else losses
     model.train()
-    began, before = time.perf_counter(), progress.tokens
+    began, before, seen = time.perf_counter(), progress.tokens, Seen()
     while progress.step < recipe.n_steps:
         for group in optimizer.param_groups:
             group["lr"] = rate(recipe, progress.step)
-        read = batch(stream, recipe, progress.step, progress.repeat_vocab)
+        read = draw_batch(prepared.reading, recipe, progress.step)
+        inputs, targets = _placed(read, device)
         with torch.autocast(device, torch.bfloat16):
-            logits = fast(input_ids=read.rows.to(device), position_ids=read.positions.to(device)).logits
-        losses, counted = _losses(logits, read.labels.to(device))
-        (losses.sum() / counted.sum()).backward()
+            each, routing = fast(model, inputs, targets)
+        (each.sum() / (targets != IGNORED).sum() + routing).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
         optimizer.step()
         optimizer.zero_grad()
-        repeats = slice(len(read.rows) - read.n_repeats, None)
-        n_copied = int(counted[repeats].sum())  # a short row may hold no copy
-        progress = progress.after(recipe, losses[repeats].sum().item() / n_copied if n_copied else None, read.rows.numel())
+        seen.add(read, each.detach())
+        progress = Progress(step=progress.step + 1, tokens=progress.tokens + targets.numel())
         if progress.step % CHECKPOINT_EVERY == 0 or progress.step == recipe.n_steps:
             speed = (progress.tokens - before) / (time.perf_counter() - began)
-            yield progress, _row(model, held, recipe, progress, speed, device)
-            began, before = time.perf_counter(), progress.tokens
+            found = measure(model, prepared, recipe, device)
+            yield progress, {**asdict(progress), "tokens_per_s": round(speed), **seen.means(), **found}
+            began, before, seen = time.perf_counter(), progress.tokens, Seen()
 
 
-def _losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss in nats of each token given those before it, 0 where it does not count, and which count. Axes: (batch, pos - 1)."""
-    losses = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    counted = labels[:, 1:] != IGNORED
-    return losses.view(counted.shape), counted
+class Seen:
+    """Training losses of each kind of row since the last line of the log, nats per token."""
+
+    def __init__(self) -> None:
+        self.nats: dict[str, float] = defaultdict(float)
+        self.counted: dict[str, int] = defaultdict(int)
+
+    def add(self, read: Batch, each: torch.Tensor) -> None:
+        """A step's losses, axes (batch, pos)."""
+        first = 0
+        for kind, n in read.n_of.items():
+            self.nats[kind] += each[first : first + n].sum().item()
+            self.counted[kind] += int((read.targets[first : first + n] != IGNORED).sum().item())
+            first += n
+
+    def means(self) -> dict[str, float]:
+        """Of the kinds that were read."""
+        return {f"train_{kind}": self.nats[kind] / n for kind, n in self.counted.items() if n}
 
 
-def _row(model, held, recipe: Recipe, progress: Progress, speed: float, device: str) -> dict:
-    return {**asdict(progress), **held_out_losses(model, held, recipe, device), "tokens_per_s": speed}
+@torch.no_grad()
+def measure(model: PreTrainedModel, prepared: Prepared, recipe: Recipe, device: str) -> dict:
+    """Losses in nats per token on rows never trained on; for a decoder also copying and agreement."""
+    model.eval()
+    row = {kind: _mean_loss(model, read, device) for kind, read in _held_batches(prepared.held, recipe).items()}
+    if SHAPES[recipe.shape].predicts == "next":
+        span = min(SPAN, recipe.n_ctx // 2)
+        ids = torch.from_numpy(repeated_token_rows(HELD_OUT_ROWS, span, recipe.d_vocab, seed=0, forbidden=[0])).to(device)
+        out = model(input_ids=ids, output_attentions=True, use_cache=False)
+        row |= copying_of(out.logits, out.attentions, ids).row()
+    for attractors, rows in prepared.agreement.items():
+        if len(rows):
+            logits = model(input_ids=rows.to(device), use_cache=False).logits
+            row[f"agreement_{attractors}"] = share_right(logits, rows.to(device))
+    model.train()
+    return row
+
+
+def _held_batches(held: Reading | Pairs, recipe: Recipe) -> dict[str, Batch]:
+    if isinstance(held, Pairs):
+        return {"pairs": chosen(held, np.arange(min(8 * HELD_OUT_ROWS, len(held.source))))}
+    phase = Phase(n_steps=0, row_tokens=recipe.n_ctx, span_lengths=(4, recipe.n_ctx // 4))
+    counts = {kind: {other: HELD_OUT_ROWS * (other == kind) for other in KINDS} for kind in MEASURED}
+    return {kind: assemble(held, phase, recipe, n_of, np.random.default_rng(12345)) for kind, n_of in counts.items()}
+
+
+def _mean_loss(model: PreTrainedModel, read: Batch, device: str) -> float:
+    inputs, targets = _placed(read, device)
+    each, _ = losses(model, inputs, targets)
+    return (each.sum() / (targets != IGNORED).sum()).item()
+
+
+def _placed(read: Batch, device: str) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    return {name: tensor.to(device) for name, tensor in read.inputs.items()}, read.targets.to(device)
+
+
+def _plain(recipe: Recipe) -> dict:
+    """As it is after a round trip through a file."""
+    return json.loads(json.dumps(asdict(recipe)))
 
 
 def _resume(file: Path, recipe: Recipe, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
     if not file.exists():
         return None
     saved = torch.load(file, weights_only=True)
-    if saved.get("recipe", asdict(recipe)) != asdict(recipe):
+    if saved.get("recipe", {}) != _plain(recipe):
         raise DataError(f"{file.parent} holds a run of another recipe; expected the same one to go on: give a new folder")
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
@@ -214,9 +206,9 @@ def _save(file: Path, state: dict) -> None:
     os.replace(partial, file)
 
 
-def _finish(model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, run: Path) -> Path:
+def _finish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, run: Path) -> Path:
     folder = run / "model"
     model.half()
-    model.save_pretrained(folder)  # type: ignore[operator]
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

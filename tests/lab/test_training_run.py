@@ -14,24 +14,31 @@ from interp.checks.selfcheck import check
 from interp.core.errors import DataError
 from interp.lab import card as card_module
 from interp.lab import train as train_module
+from interp.lab.agreement import agreement_rows, share_right
 from interp.lab.batches import text_row
 from interp.lab.card import copying
-from interp.lab.recipes import Recipe
-from interp.lab.train import build, train
+from interp.lab.corpus import TokenStream
+from interp.lab.recipes import RECIPES, Phase, Recipe
+from interp.lab.scores import profile_of
+from interp.lab.shapes import N_EXPERTS, SHAPES, build, sinusoids
+from interp.lab.train import losses, train
 from interp.models.load import load_model
 
 TINY = Recipe(
     name="tiny",
+    shape="gpt2",
+    phases=(
+        Phase(n_steps=4, row_tokens=16, batch_rows=4, recall=0.4, repeats=0.4, span_lengths=(3, 5)),
+        Phase(n_steps=10, row_tokens=32, batch_rows=4, repeats=0.2, grammar=0.2),
+    ),
     n_layers=1,
     n_heads=2,
     d_model=16,
     d_vocab=300,
     n_ctx=32,
-    batch_rows=4,
-    n_steps=14,
+    tokenizer=None,
+    grammar_paragraphs=60,
     warmup_steps=3,
-    short_steps=4,
-    short_ctx=16,
 )
 
 
@@ -43,6 +50,7 @@ def small():
         patch.setattr(train_module, "CHECKPOINT_EVERY", 5)
         patch.setattr(train_module, "HELD_OUT_ROWS", 4)
         patch.setattr(card_module, "N_ROWS", 4)
+        patch.setattr(card_module, "TEXT_ROWS", 16)
         yield
 
 
@@ -91,27 +99,27 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(whole, l
 
 @pytest.mark.parametrize("at", [5, 8, 14])
 def test_a_killed_run_goes_on_to_the_same_weights(whole, library, tmp_path, monkeypatch, at):
-    """Killed right after a checkpoint, between two, and right after the last."""
+    """Killed right after a checkpoint, between two, and right after the last; the first kill is a phase later than the last batch kept."""
 
     def kill_after_checkpoint(row):
         if row["step"] == at:
             raise Killed
 
-    true = train_module.batch
+    true = train_module.draw_batch
 
-    def kill_between(stream, recipe, step, vocab):
+    def kill_between(reading, recipe, step):
         if step == at and at % 5 and at != TINY.n_steps:
             raise Killed
-        return true(stream, recipe, step, vocab)
+        return true(reading, recipe, step)
 
     run = tmp_path / "run"
-    monkeypatch.setattr(train_module, "batch", kill_between)
+    monkeypatch.setattr(train_module, "draw_batch", kill_between)
     with pytest.raises(Killed):
         train(TINY, library, run, report=kill_after_checkpoint)
-    monkeypatch.setattr(train_module, "batch", true)
+    monkeypatch.setattr(train_module, "draw_batch", true)
     assert not (run / "model").exists()
     steps: list[int] = []
-    monkeypatch.setattr(train_module, "batch", lambda s, r, step, v: steps.append(step) or true(s, r, step, v))
+    monkeypatch.setattr(train_module, "draw_batch", lambda reading, recipe, step: steps.append(step) or true(reading, recipe, step))
     folder = train(TINY, library, run, report=silent)
     assert steps == list(range(at - at % 5 if at < TINY.n_steps else at, TINY.n_steps))  # goes on, does not begin anew
     assert same(folder, whole[0])
@@ -147,13 +155,112 @@ def test_a_folder_with_a_run_of_another_recipe_is_refused(library, tmp_path):
         train(dataclasses.replace(TINY, learning_rate=1e-3), library, tmp_path, report=silent)
 
 
+def test_the_log_keeps_what_each_head_does(whole):
+    _, told = whole
+    for row in told:
+        assert np.shape(row["all_previous"]) == np.shape(row["all_induction"]) == (1, 2)
+        assert row["previous"] == pytest.approx(np.max(row["all_previous"]), abs=6e-4)
+        assert row["all_previous"][0][int(row["previous_head"][-1])] == np.max(row["all_previous"])
+        assert row["induction"] == pytest.approx(np.max(row["all_induction"]), abs=6e-4)
+        assert 0 <= row["shift"] <= 8
+
+
+@pytest.mark.parametrize("shape", sorted(set(SHAPES) - {"gpt2", "marian"}))
+def test_every_shape_trains_and_passes_its_check(library, tmp_path, shape):
+    recipe = dataclasses.replace(TINY, shape=shape, phases=tuple(dataclasses.replace(phase, n_steps=1) for phase in TINY.phases))
+    told: list[dict] = []
+    folder = train(recipe, library, tmp_path, report=told.append)
+    fresh, trained = build(recipe).half().state_dict(), weights(folder)
+    assert any(not torch.equal(fresh[key], trained[key]) for key in trained)
+    assert ("first" in told[-1]) is not (SHAPES[shape].predicts != "next")
+    model = load_model(folder)
+    assert model.anatomy.lm_head
+    report = check(model)
+    assert report.passed, str(report)
+    assert "nan" not in (folder / "README.md").read_text()
+
+
+def test_a_next_token_loss_is_transformers_own():
+    model = build(TINY)
+    rows = torch.randint(1, 300, (3, 12))
+    targets = torch.cat([rows[:, 1:], torch.full((3, 1), -100)], dim=1)
+    each, routing = losses(model, {"input_ids": rows, "position_ids": torch.arange(12).expand(3, -1)}, targets)
+    assert each.sum().item() / 33 == pytest.approx(model(input_ids=rows, labels=rows).loss.item(), abs=1e-5)
+    assert routing.item() == 0
+    assert (each[:, -1] == 0).all()
+
+
+def test_a_router_pays_for_uneven_loads():
+    recipe = dataclasses.replace(TINY, shape="mixtral")
+    model = build(recipe)
+    rows, positions = torch.randint(1, 300, (3, 12)), torch.arange(12).expand(3, -1)
+
+    def paid() -> float:
+        return losses(model, {"input_ids": rows, "position_ids": positions}, rows)[1].item()
+
+    gate = model.model.layers[0].mlp.gate.weight
+    with torch.no_grad():
+        gate.zero_()
+        even = paid()
+        rows.fill_(7)  # one token, one stream, one pair of experts
+        gate[0], gate[1] = 50 * model.model.embed_tokens.weight[7], 40 * model.model.embed_tokens.weight[7]
+    assert paid() > 1.5 * even > 0
+    assert model.config.num_local_experts == N_EXPERTS
+
+
+def test_models_of_the_family_have_the_sizes_they_should():
+    def n(name: str) -> int:
+        with torch.device("meta"):
+            return sum(p.numel() for p in SHAPES[RECIPES[name].shape].make(RECIPES[name]).parameters())
+
+    assert n("small") == n("small-2")
+    assert n("small-attn-deep") == pytest.approx(n("small"), rel=0.01)
+    assert 0.9 * n("small") < n("small-llama") < n("small")  # fewer keys and values, no positions
+    assert n("small-attn") < 0.65 * n("small")
+
+
+def test_the_agreeing_sentence_is_told_by_its_nats(whole):
+    folder, told = whole
+    words = load_model(folder).tokenizer
+    assert agreement_rows(words, 8, 1).shape == (0, 8)  # none fits
+    assert all(0 <= row["agreement_0"] <= 1 and 0 <= row["agreement_1"] <= 1 for row in told)
+    rows = agreement_rows(words, 400, 1)
+    assert len(rows) == 400
+    assert (rows[:, 0] == words.eos_token_id).all()
+    for right, wrong in [(0, 1), (1, 0)]:
+        logits = torch.zeros(*rows.shape, 300)
+        logits[right::2, :-1] = 9.0 * torch.nn.functional.one_hot(rows[right::2, 1:], 300)
+        assert share_right(logits, rows) == wrong
+    pair = [words.decode(ids[1:].tolist()).rstrip(words.eos_token).split() for ids in rows[:2]]
+    assert len(pair[0]) == len(pair[1])
+    assert sum(one != other for one, other in zip(*pair, strict=True)) == 1
+
+
+def test_a_card_states_the_load_of_each_expert(library, tmp_path):
+    recipe = dataclasses.replace(TINY, shape="mixtral", phases=(dataclasses.replace(TINY.phases[1], n_steps=1),))
+    card = (train(recipe, library, tmp_path, report=silent) / "README.md").read_text()
+    loads = re.search(r"\| load of the experts, layer 0 \| (.*) \|", card)[1].split(", ")
+    assert len(loads) == N_EXPERTS
+    assert sum(int(load.rstrip("%")) for load in loads) == pytest.approx(100, abs=2)
+
+
+def test_positions_are_born_as_sinusoids():
+    born = build(TINY).transformer.wpe.weight
+    assert torch.allclose(born, TINY.position_range * sinusoids(32, 16))
+    waves = sinusoids(256, 128)
+    products = waves @ waves.T
+    offsets = products.diagonal(-1)  # how alike two neighbours are does not depend on where
+    assert torch.allclose(offsets, offsets[:1].expand(255), atol=1e-3)
+    assert (products.diagonal() > products.diagonal(-1)[0]).all()
+
+
 def test_the_log_counts_steps_and_tokens(whole):
     _, told = whole
     assert [row["step"] for row in told] == [5, 10, 14]
-    short, long = TINY.batch_rows * TINY.short_ctx, TINY.batch_rows * TINY.n_ctx
+    short, long = (phase.batch_rows * phase.row_tokens for phase in TINY.phases)
     assert [row["tokens"] for row in told] == [4 * short + long, 4 * short + 6 * long, 4 * short + 10 * long]
-    assert all(0 < row["text"] < 10 and 0 < row["copied"] < 10 and row["tokens_per_s"] > 0 for row in told)
-    assert all(row["repeat_vocab"] <= TINY.d_vocab for row in told)
+    assert all(0 < row[kind] < 10 for row in told for kind in ("text", "grammar", "repeats", "first", "second"))
+    assert all(row["tokens_per_s"] > 0 for row in told)
     assert told[-1]["text"] < told[0]["text"]  # it learns
 
 
@@ -183,7 +290,8 @@ def test_the_card_says_what_was_measured_on_the_files(whole, library):
     assert "\n1 whole books were held out" in card
     assert f"{told[-1]['step']} steps, {told[-1]['tokens']:,} tokens" in card
     for name, value in dataclasses.asdict(TINY).items():
-        assert f"| {name} | {value} |" in card
+        assert name == "phases" or f"| {name} | {value} |" in card
+    assert "| 4 | 4 | 16 | 20% | 0% | 40% | 40% |\n| 10 | 4 | 32 | 60% | 20% | 20% | 0% |\n" in card
     found = copying(model)
     assert number(card, "random tokens, first time") == pytest.approx(found.first_nats, abs=0.006)
     assert number(card, "the same tokens, second time") == pytest.approx(found.second_nats, abs=0.006)
@@ -197,9 +305,9 @@ def test_the_card_says_what_was_measured_on_the_files(whole, library):
 def held_out_nats(model, run) -> float:
     """By another way than the card's: text by text, transformers' own loss."""
     saved = np.load(run / "held_out.npz")
-    stream = train_module.TokenStream(tokens=saved["tokens"], starts=saved["starts"], n_bytes=int(saved["n_bytes"]))
+    stream = TokenStream(tokens=saved["tokens"], starts=saved["starts"], n_bytes=int(saved["n_bytes"]))
     rng = np.random.default_rng(0)
-    rows = [torch.from_numpy(text_row(stream, TINY.n_ctx, rng))[None] for _ in range(256)]
+    rows = [torch.from_numpy(text_row(stream, TINY.n_ctx, rng))[None] for _ in range(card_module.TEXT_ROWS)]
     return float(np.mean([model.hf(input_ids=row, labels=row).loss.item() for row in rows]))
 
 
@@ -214,8 +322,8 @@ def planted_profile(span: int, shift: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shift", range(9))
-def test_the_cards_profile_tells_a_planted_copy_head_and_its_shift(shift):
-    profile = card_module._profile(planted_profile(32, shift), 32)
+def test_the_profile_tells_a_planted_copy_head_and_its_shift(shift):
+    profile = profile_of(planted_profile(32, shift), 32)
     expected = torch.zeros(1, 9)
     expected[0, shift] = 1.0
     assert torch.equal(profile, expected)
