@@ -12,7 +12,7 @@ _BERT = (
     ),
     FFN(at="", up="intermediate.dense", out="output.dense", norm_after="output.LayerNorm"),
 )
-_ONLY_ENCODERS = {"is_decoder": (False,), "add_cross_attention": (False,)}
+_ONLY_ENCODERS = {"is_decoder": (False,), "add_cross_attention": (False,), "chunk_size_feed_forward": (0,)}
 
 
 def _bert(prefix: str) -> list[Blocks]:
@@ -42,6 +42,7 @@ DISTILBERT = Family(
         )
     ],
     unembed="",
+    verified={"chunk_size_feed_forward": (0,)},
 )
 
 ENCODERS = {"bert": BERT, "roberta": ROBERTA, "electra": ELECTRA, "distilbert": DISTILBERT}
