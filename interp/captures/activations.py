@@ -41,6 +41,8 @@ _RESTS_ON: Mapping[str, str] = {  # all other kinds rest on "stream"
     "router_probs": "experts",
     "expert_weights": "experts",
 }
+_STREAMS: tuple[Kind, ...] = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
+_OF_CROSS: tuple[Kind, ...] = ("attn_in", "memory", "pattern", "z", "attn_out", "resid_mid")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +93,10 @@ class Activations:
         n_layers = self.model.anatomy.stack(stack).n_layers
         if not 0 <= layer < n_layers:
             raise SiteError(f"layer {layer}: this model has layers 0-{n_layers - 1}")
+        if kind == "ln_final" and layer != n_layers - 1:
+            raise SiteError(f"layer {layer}: 'ln_final' stands after the last block only; expected layer {n_layers - 1}")
+        if stack == "X" and kind not in _OF_CROSS:
+            raise SiteError(f"{kind!r} is the decoder's, not its cross-attention's; expected stack='D', or one of: {', '.join(_OF_CROSS)}")
         kept = self.arrays.get(Point(kind=kind, layer=layer, stack=stack).name)
         if kept is None:
             raise SiteError(
@@ -221,6 +227,8 @@ class Activations:
             kind: "resid_pre", "resid_mid", "resid_post", "attn_out" or "mlp_out".
             stack: "E", "D" or, for what cross-attention writes, "X" in an encoder-decoder.
         """
+        if kind not in _STREAMS:
+            raise SiteError(f"{kind!r} came; expected one of: {', '.join(_STREAMS)}; others by layer: seen.tensor({kind!r}, layer)")
         layers = range(self.model.anatomy.stack(self._stack(stack)).n_layers)
         tensors = torch.stack([self.tensor(kind, layer, stack).cpu() for layer in layers])
         coords = {"token": ("pos", list(self.row(stack).tokens))}

@@ -47,7 +47,8 @@ def padding(bench: Bench) -> float:
     """Two rows of different lengths in one batch, right-padded, against each alone; attention watched and not."""
     model, (batch, target) = bench.model, bench.both_ways()
     short = max(1, batch.shape[1] - 3)
-    batch[1, short:] = model.hf.config.pad_token_id or 0
+    pad = model.hf.config.pad_token_id
+    batch[1, short:] = pad if pad is not None and 0 <= pad < model.anatomy.d_vocab else 0
     mask = torch.ones_like(batch)
     mask[1, short:] = 0
     alone = model.run(batch[1:, :short], target=None if target is None else target[1:])

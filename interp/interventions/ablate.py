@@ -46,6 +46,7 @@ class _Replace:
         self.kinds = frozenset(kind for kind, _, _ in self.sites) | ({"pattern"} if values else frozenset())
         self.values = values
         self.generator = torch.Generator().manual_seed(seed)
+        self.draws: dict[int, torch.Tensor] = {}
         self.fired: set[Site] = set()
         self.changed: set[Site] = set()
 
@@ -78,8 +79,13 @@ class _Replace:
                 f"the texts to replace from have {known.shape[1]} tokens, the text that runs has {seen.shape[1]}; "
                 "expected texts at least as long: give longer ones in over="
             )
-        drawn = torch.randint(known.shape[0], (seen.shape[0],), generator=self.generator)
-        return known[drawn.to(known.device), : seen.shape[1]].to(seen.dtype)
+        return known[self._drawn(known.shape[0], seen.shape[0]).to(known.device), : seen.shape[1]].to(seen.dtype)
+
+    def _drawn(self, n_texts: int, n_rows: int) -> torch.Tensor:
+        """Which text each row gets: the same in all layers, so that what replaces several sites was seen together."""
+        if n_rows not in self.draws:
+            self.draws[n_rows] = torch.randint(n_texts, (n_rows,), generator=self.generator)
+        return self.draws[n_rows]
 
 
 def place_of(site: Site) -> Place:
@@ -114,11 +120,17 @@ def ablate(model: Model, sites: str | Iterable[str], *, how: How = "mean", over:
     model.require("ablation")
     wanted = _existing(model, sites)
     _refuse_how(how, wanted)
-    texts: list[Text] = [over] if isinstance(over, str | Example) else list(over)
+    single = isinstance(over, str | Example) or (model.anatomy.encoder_decoder and isinstance(over, tuple) and _is_pair(over))
+    texts: list[Text] = [over] if single else list(over)  # type: ignore[list-item]
     editor = _Replace(model, wanted, None if how == "zero" else _values(model, wanted, how, texts), seed)
     with watching(editor):
         yield
     _insist(editor, wanted)
+
+
+def _is_pair(over: tuple) -> bool:
+    """A text and its target; no single text would do where two are read."""
+    return len(over) == 2 and all(isinstance(part, str | Example) for part in over)
 
 
 def _existing(model: Model, written: str | Iterable[str]) -> list[Site]:

@@ -16,6 +16,7 @@ all heads in a window of layers, ours of the heads that are named.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import index
 
 import torch
 
@@ -103,12 +104,20 @@ def _existing(model: Model, written: str | Iterable[str]) -> list[Site]:
 
 
 def _possible(edges: Iterable[Edge]) -> list[Edge]:
-    found = list(dict.fromkeys(edges))
+    found = list(dict.fromkeys(_pair(edge) for edge in edges))
     if not found:
         raise DataError("no edge came; expected at least one (query position, key position), such as (5, 2)")
     if below := [edge for edge in found if min(edge) < 0]:
         raise DataError(f"edge {below[0]} came; expected positions counted from 0, from the start of the text")
     return found
+
+
+def _pair(edge: object) -> Edge:
+    try:
+        query, key = (index(place) for place in edge)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise DataError(f"edge {edge!r} came; expected pairs of whole numbers (query position, key position): edges=[(5, 2)]") from None
+    return query, key
 
 
 def _refuse_cache(point: Point, call: AttentionCall) -> None:

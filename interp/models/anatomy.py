@@ -218,7 +218,9 @@ class Anatomy:
         neurons = 0 if ffn is None or mixed else ffn.n_neurons
         size = {"head": stack.n_heads, "neuron": neurons, "expert": self.n_experts if mixed else 0}[site.kind]
         if site.index >= size:
-            raise SiteError(f"{written}: this model has " + (f"{site.kind}s 0-{size - 1} in each layer" if size else f"no {site.kind}s"))
+            raise SiteError(
+                f"{written}: this model has " + (f"{site.kind}s 0-{size - 1} in each layer" if size else f"no {site.kind}s in that layer")
+            )
         return site
 
     def heads(self, written: str | Iterable[str]) -> list[Site]:

@@ -83,7 +83,8 @@ def _from_object(hf: PreTrainedModel, tokenizer: Any, dtype: torch.dtype | None,
     devices.refuse_weights(hf, name)
     if dtype is not None or device is not None:
         hf = devices.converted(hf, dtype, device)
-    lm_head = kind.endswith(("LMHeadModel", "ForCausalLM", "ForMaskedLM", "ForConditionalGeneration", "MTModel"))
+    heads = ("LMHeadModel", "ForCausalLM", "ForMaskedLM", "ForConditionalGeneration", "MTModel")
+    lm_head = any(cls.__name__.endswith(heads) for cls in type(hf).__mro__)
     return instrument(hf, tokenizer, name=name, lm_head=lm_head)
 
 

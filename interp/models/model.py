@@ -125,6 +125,7 @@ class Model:
             for a decoder's row that is missing or that nobody reads.
         """
         self._refuse(ids)
+        _refuse_mask(ids, mask)
         body: torch.nn.Module = self.hf if logits and self.anatomy.lm_head else self.hf.base_model
         inputs = {"input_ids": ids, "attention_mask": mask, **self._second_row(target, target_mask)}
         extra: dict[str, Any] = {"use_cache": False} if self.anatomy.causal else {}
@@ -150,6 +151,14 @@ class Model:
         if low < 0 or high >= self.anatomy.d_vocab:
             wrong = low if low < 0 else high
             raise TextError(f"token id {wrong} came; {self.name} has ids 0-{self.anatomy.d_vocab - 1}: is this the model's own tokenizer?")
+
+
+def _refuse_mask(ids: torch.Tensor, mask: torch.Tensor | None) -> None:
+    """Padding on the left would move positions in some families, and logits with them, without a word."""
+    if mask is None:
+        return
+    if mask.shape != ids.shape or bool((mask[:, 1:] > mask[:, :-1]).any()):
+        raise TextError(f"a mask {list(mask.shape)} came; expected one of {list(ids.shape)}, with padding on the right only")
 
 
 def bias_of(projection: torch.nn.Module) -> torch.Tensor:

@@ -48,7 +48,10 @@ def tokenize(text: str, tokenizer: FastTokenizer, *, n_ctx: int | None = None, a
         TextTooLong: more than `n_ctx` tokens.
         TextError: the tokenizer is not a fast one, so it does not say where its tokens stand.
     """
-    example = _whole(text, tokenizer, add_special_tokens=add_special_tokens)
+    return _refuse_long(_whole(text, tokenizer, add_special_tokens=add_special_tokens), n_ctx)
+
+
+def _refuse_long(example: Example, n_ctx: int | None) -> Example:
     if n_ctx is not None and len(example) > n_ctx:
         raise TextTooLong(
             f"the text has {len(example)} tokens, the model's context holds {n_ctx}: shorten it, or ask for a window (window=True)"
@@ -101,7 +104,7 @@ def decoder_row(text: str, tokenizer: FastTokenizer, *, start: int, n_ctx: int |
         n_ctx: tokens that the decoder's context holds.
     Raises: as `tokenize`.
     """
-    whole = tokenize(text, tokenizer, n_ctx=n_ctx)
+    whole = _refuse_long(_whole(text, tokenizer, add_special_tokens=True, target=True), n_ctx)
     _, after = _frame(whole)
     body = whole.at(range(len(whole) - after))
     (name,) = tokenizer.convert_ids_to_tokens([start])
@@ -133,8 +136,8 @@ def _byte_signs() -> dict[str, int]:
 _BYTES = _byte_signs()
 
 
-def _whole(text: str, tokenizer: FastTokenizer, *, add_special_tokens: bool) -> Example:
-    encoding = _encoded(text, tokenizer, add_special_tokens=add_special_tokens)
+def _whole(text: str, tokenizer: FastTokenizer, *, add_special_tokens: bool, target: bool = False) -> Example:
+    encoding = _encoded(text, tokenizer, add_special_tokens=add_special_tokens, target=target)
     ids = [int(i) for i in encoding["input_ids"]]
     pieces: list[str] = tokenizer.convert_ids_to_tokens(ids)
     offsets = zip(pieces, encoding["offset_mapping"], strict=True)
@@ -149,14 +152,16 @@ def _whole(text: str, tokenizer: FastTokenizer, *, add_special_tokens: bool) -> 
     return Example(text=text, ids=tuple(ids), tokens=tuple(tokens), spans=tuple(spans), special=tuple(special))
 
 
-def _encoded(text: str, tokenizer: FastTokenizer, *, add_special_tokens: bool) -> Any:
+def _encoded(text: str, tokenizer: FastTokenizer, *, add_special_tokens: bool, target: bool) -> Any:
+    if not isinstance(text, str):
+        raise TextError(f"a {type(text).__name__} came as a text; expected a str (an encoder-decoder's second text: target=...)")
     if not tokenizer.is_fast:
         name = type(tokenizer).__name__
         raise TextError(f"{name} is not a fast tokenizer, so its tokens have no place in the text; load the fast one (use_fast=True)")
     if not text.strip():
         raise EmptyText("the text is empty; expected at least one word")
     return tokenizer(
-        text,
+        **{"text_target" if target else "text": text},  # translators mark the language, and may cut it otherwise
         add_special_tokens=add_special_tokens,
         return_offsets_mapping=True,
         return_special_tokens_mask=True,

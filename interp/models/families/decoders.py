@@ -50,7 +50,7 @@ def _opt(config) -> list[Blocks]:
     return [Blocks(path="model.decoder.layers.{layer}", sublayers=sublayers, causal=True, ln_final=ln_final)]
 
 
-OPT = Family(name="OPT", stacks=_opt)
+OPT = Family(name="OPT", stacks=_opt, verified={"layer_norm_elementwise_affine": (True,)})
 
 LLAMA_ATTENTION = Attention(at="self_attn", reads=("q_proj", "k_proj", "v_proj"), out="o_proj", norm_in="input_layernorm")
 LLAMA_FFN = FFN(at="mlp", up="up_proj", gate="gate_proj", out="down_proj", norm_in="post_attention_layernorm")

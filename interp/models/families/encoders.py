@@ -12,7 +12,12 @@ _BERT = (
     ),
     FFN(at="", up="intermediate.dense", out="output.dense", norm_after="output.LayerNorm"),
 )
-_ONLY_ENCODERS = {"is_decoder": (False,), "add_cross_attention": (False,), "chunk_size_feed_forward": (0,)}
+_ONLY_ENCODERS = {
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "position_embedding_type": ("absolute",),  # transformers 5 reads no other, and says nothing
+    "chunk_size_feed_forward": (0,),  # the FFN would run once for each piece of the text
+}
 
 
 def _bert(prefix: str) -> list[Blocks]:

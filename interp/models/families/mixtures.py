@@ -26,5 +26,5 @@ MIXTURES = {
     "olmoe": _mixture("OLMoE"),
     "gpt_oss": _mixture("GPT-OSS"),
     "deepseek_v2": Family(name="DeepSeek-V2", stacks=_latent),
-    "deepseek_v3": Family(name="DeepSeek-V3", stacks=_latent),
+    "deepseek_v3": Family(name="DeepSeek-V3", stacks=_latent, verified={"scoring_func": ("sigmoid",), "topk_method": ("noaux_tc",)}),
 }
