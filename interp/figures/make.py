@@ -6,10 +6,11 @@ import numpy as np
 
 from interp.claims.verdict import Verdict
 from interp.core.errors import DataError
-from interp.core.results import DataArray
+from interp.core.results import DataArray, Dataset
 from interp.figures.description import Bars, Description, Reference
 from interp.figures.figure import Figure
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
+from interp.figures.training import training_figure
 
 _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("layer", "head"): head_map,
@@ -19,16 +20,19 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
 }
 
 
-def figure(x: DataArray | Verdict) -> Figure:
-    """The figure of a labelled result (head map, pattern, routing, contributions, curve) or of a verdict.
+def figure(x: DataArray | Dataset | Verdict) -> Figure:
+    """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, or of a verdict.
 
-    Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn.
+    Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
+        of its variables.
 
     Example:
         >>> import interp
         >>> interp.figure(interp.capture(interp.load(), "The old man").pattern("L0H0")).csv().splitlines()[0].split(",")[0]
         'row_index'
     """
+    if isinstance(x, Dataset):
+        return training_figure(x)
     return Figure(_verdict(x) if isinstance(x, Verdict) else _result(x))
 
 

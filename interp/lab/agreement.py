@@ -23,8 +23,13 @@ def agreement_rows(words: PreTrainedTokenizerBase, n_ctx: int, attractors: int) 
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) if rows else torch.zeros(0, n_ctx, dtype=torch.long)
 
 
-def share_right(logits: torch.Tensor, rows: torch.Tensor) -> float:
-    """Share of pairs whose grammatical sentence costs fewer nats. Axes: logits (2 x pair, pos, d_vocab), rows (2 x pair, pos)."""
+def hits(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Of each pair, whether its grammatical sentence costs fewer nats. Axes: logits (2 x pair, pos, d_vocab), rows (2 x pair, pos)."""
     each = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), rows[:, 1:].flatten(), ignore_index=0, reduction="none")
     nats = each.view(len(rows), -1).sum(1)
-    return (nats[::2] < nats[1::2]).double().mean().item()
+    return nats[::2] < nats[1::2]
+
+
+def share_right(logits: torch.Tensor, rows: torch.Tensor) -> float:
+    """Share of such pairs."""
+    return hits(logits, rows).double().mean().item()

@@ -4,6 +4,7 @@ Whole books are held out, never paragraphs, so that no sentence of a held-out au
 A line of a file is a paragraph; rows of a batch start where a paragraph starts, as a user's prompt does.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -60,9 +61,20 @@ def tokenize_books(paths: list[Path], tokenizer) -> TokenStream:
     return _stream(told, tokenizer)
 
 
-def tokenize_grammar(n_paragraphs: int, tokenizer, *, seed: int, split: Split = "train") -> TokenStream:
-    """Generated paragraphs as one stream, as if they were one book."""
-    return _stream([[paragraph + "\n" for paragraph in islice(texts(seed=seed, split=split), n_paragraphs)]], tokenizer)
+def tokenize_grammar(n_paragraphs: int, tokenizer, *, seed: int, split: Split = "train", agreement: float = 0.0) -> TokenStream:
+    """Generated paragraphs as one stream, as if they were one book.
+
+    Args:
+        agreement: share of the paragraphs whose sentences are all of the kind "agreement"; the others are of all kinds.
+    """
+    return _stream([[paragraph + "\n" for paragraph in islice(_paragraphs(seed, split, agreement), n_paragraphs)]], tokenizer)
+
+
+def _paragraphs(seed: int, split: Split, agreement: float) -> Iterator[str]:
+    rng = np.random.default_rng(seed)
+    every, agreeing = texts(seed=seed, split=split), texts(seed=seed, split=split, kinds=["agreement"])
+    while True:
+        yield next(agreeing if rng.random() < agreement else every)
 
 
 def _stream(told: list[list[str]], tokenizer) -> TokenStream:

@@ -53,7 +53,11 @@ def prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
     few = max(2, recipe.grammar_paragraphs // 40)
     reading = Reading(
         text=_kept(run / "train.npz", TokenStream, lambda: tokenize_books(train_paths, words)),
-        grammar=_kept(run / "grammar.npz", TokenStream, lambda: tokenize_grammar(recipe.grammar_paragraphs, words, seed=0)),
+        grammar=_kept(
+            run / "grammar.npz",
+            TokenStream,
+            lambda: tokenize_grammar(recipe.grammar_paragraphs, words, seed=0, agreement=recipe.agreement),
+        ),
         mask_id=words.mask_token_id,
     )
     held = Reading(

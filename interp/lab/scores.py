@@ -55,13 +55,20 @@ def copying_of(logits: torch.Tensor, patterns: Sequence[torch.Tensor], ids: torc
         ids: the tokens, axes (batch, pos); the second half is the first again.
     """
     span = ids.shape[1] // 2
-    loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view(len(ids), -1)
+    first, second = halves_nats(logits, ids)
     return Copying(
-        first_nats=loss[:, : span - 1].mean().item(),
-        second_nats=loss[:, span:].mean().item(),
+        first_nats=first,
+        second_nats=second,
         previous=torch.stack([weight_at_offset(pattern, -1).nanmean((0, 2)) for pattern in patterns]),
         profile=torch.stack([profile_of(pattern, span) for pattern in patterns]),
     )
+
+
+def halves_nats(logits: torch.Tensor, ids: torch.Tensor) -> tuple[float, float]:
+    """Mean loss on the first and on the second half, nats per token; the second half's first token cannot be known, and does not count."""
+    span = ids.shape[1] // 2
+    loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view(len(ids), -1)
+    return loss[:, : span - 1].mean().item(), loss[:, span:].mean().item()
 
 
 def profile_of(pattern: torch.Tensor, span: int) -> torch.Tensor:

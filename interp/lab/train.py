@@ -2,7 +2,7 @@
 
 What is kept in the run's folder: `tokenizer/`; `train.npz`, `held_out.npz`, `grammar.npz`, `grammar_held_out.npz` (what is read, as
 tokens); `checkpoint.pt` (replaced in one move, so a kill leaves the old one whole); `log.jsonl` (losses in nats per token, circuit
-scores); and at the end `model/`: safetensors in fp16 and the card.
+scores); and at the end `model/`: safetensors in fp16, the card, the log in short, checksums. A run that is over writes `model/` anew.
 """
 
 import json
@@ -23,11 +23,14 @@ from interp.core.errors import DataError
 from interp.lab.agreement import share_right
 from interp.lab.batches import IGNORED, KINDS, Batch, Reading, assemble, batch
 from interp.lab.card import write_card
+from interp.lab.dynamics import write_training
+from interp.lab.growth import grow
 from interp.lab.pairs import Pairs, chosen, pair_batch
 from interp.lab.prepare import Prepared, prepare
 from interp.lab.recipes import Phase, Recipe
 from interp.lab.scores import copying_of
 from interp.lab.shapes import SHAPES, build
+from interp.models.zoo.checksums import seal
 from interp.texts.controls import repeated_token_rows
 
 CHECKPOINT_EVERY = 200
@@ -35,6 +38,12 @@ HELD_OUT_ROWS = 32
 SPAN = 64
 GRADIENT_CLIP = 1.0
 MEASURED = ("text", "grammar", "repeats")
+
+
+def bfloat16_is_fast(device: str) -> bool:
+    """Whether the hardware multiplies it: a processor that only converts it takes three times as long as in float32."""
+    able = torch.cpu.get_capabilities()
+    return device != "cpu" or bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def draw_batch(reading: Reading | Pairs, recipe: Recipe, step: int) -> Batch:
@@ -79,19 +88,39 @@ def train(recipe: Recipe, data: Path, run: Path, *, report: Callable[[dict], Non
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     prepared = prepare(recipe, data, run)
-    model = build(recipe)
-    model.to(torch.device(device))  # type: ignore[arg-type]
-    optimizer = optimizer_for(model, recipe)
-    progress = _resume(run / "checkpoint.pt", recipe, model, optimizer) or Progress(step=0, tokens=0)
-    for reached, row in _steps(model, optimizer, prepared, recipe, progress, device):
-        state = {"recipe": _plain(recipe), "progress": asdict(reached), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        _save(run / "checkpoint.pt", state)
-        with (run / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        report(row)
+    model = _fit(recipe, _beginning(recipe, prepared, run, device, report), prepared, run / "checkpoint.pt", device, report)
     folder = _finish(model, prepared.words, run)
     write_card(recipe, folder, run / "log.jsonl", prepared.reading, prepared.held, prepared.n_books)
+    write_training(recipe, folder, run / "log.jsonl")
+    seal(folder)
     return folder
+
+
+def _beginning(recipe: Recipe, prepared: Prepared, run: Path, device: str, report: Callable[[dict], None]) -> PreTrainedModel:
+    """The untrained model, or one grown out of its trained seedling."""
+    model = build(recipe)
+    if recipe.seedling is None or (run / "checkpoint.pt").exists():
+        return model
+    narrow = _fit(recipe.seedling, build(recipe.seedling), prepared, run / "seedling.pt", device, report)
+    tokens = draw_batch(prepared.reading, recipe, 0).inputs["input_ids"]
+    return grow(narrow.cpu().eval(), model, tokens)
+
+
+def _fit(
+    recipe: Recipe, model: PreTrainedModel, prepared: Prepared, checkpoint: Path, device: str, report: Callable[[dict], None]
+) -> PreTrainedModel:
+    """Train from where the checkpoint is, or from the beginning; its log lies beside it."""
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    optimizer = optimizer_for(model, recipe)
+    progress = _resume(checkpoint, recipe, model, optimizer) or Progress(step=0, tokens=0)
+    log_path = checkpoint.with_name("log.jsonl") if checkpoint.stem == "checkpoint" else checkpoint.with_suffix(".jsonl")
+    for reached, row in _steps(model, optimizer, prepared, recipe, progress, device):
+        state = {"recipe": _plain(recipe), "progress": asdict(reached), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        _save(checkpoint, state)
+        with log_path.open("a") as log:
+            log.write(json.dumps(row) + "\n")
+        report(row)
+    return model
 
 
 def losses(model: PreTrainedModel, inputs: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -106,6 +135,7 @@ def losses(model: PreTrainedModel, inputs: dict[str, torch.Tensor], targets: tor
 
 def _steps(model, optimizer, prepared: Prepared, recipe: Recipe, progress: Progress, device: str) -> Iterator:
     fast = torch.compile(losses, dynamic=False) if shutil.which("g++") else losses
+    precision = torch.autocast(device, torch.bfloat16, enabled=bfloat16_is_fast(device))
     model.train()
     began, before, seen = time.perf_counter(), progress.tokens, Seen()
     while progress.step < recipe.n_steps:
@@ -113,7 +143,7 @@ def _steps(model, optimizer, prepared: Prepared, recipe: Recipe, progress: Progr
             group["lr"] = rate(recipe, progress.step)
         read = draw_batch(prepared.reading, recipe, progress.step)
         inputs, targets = _placed(read, device)
-        with torch.autocast(device, torch.bfloat16):
+        with precision:
             each, routing = fast(model, inputs, targets)
         (each.sum() / (targets != IGNORED).sum() + routing).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from interp.lab import card as card_module
 from interp.lab import train as train_module
 from interp.lab.batches import IGNORED
-from interp.lab.card import exact_match
+from interp.lab.measured import alignment, translation
 from interp.lab.pairs import Pairs, pair_batch, sentence_pairs, tokenize_pairs
 from interp.lab.recipes import Phase, Recipe
 from interp.lab.tokenizer import train_pair_tokenizer
@@ -94,7 +93,8 @@ def test_a_batch_is_the_same_again_and_another_at_another_step_or_seed(pairs):
 
 def test_a_run_without_books_ends_in_a_model_with_a_card(tmp_path, monkeypatch):
     monkeypatch.setattr(train_module.shutil, "which", lambda name: None)
-    monkeypatch.setattr(card_module, "TEXT_ROWS", 4)
+    monkeypatch.setattr(translation, "N_PAIRS", 4)
+    monkeypatch.setattr(alignment, "N_SENTENCES", 8)
     told: list[dict] = []
     folder = train(TINY, tmp_path / "no books", tmp_path / "run", report=told.append)
     assert told[-1]["tokens"] == 2 * 4 * 48
@@ -102,7 +102,8 @@ def test_a_run_without_books_ends_in_a_model_with_a_card(tmp_path, monkeypatch):
     assert told[-1]["train_pairs"] > 0
     card = (folder / "README.md").read_text()
     assert "200 generated sentences in English" in card
-    assert "| held-out sentences translated word for word as the generator does | 0.0% |" in card
+    assert "| held-out sentences translated word for word as the generator does | 0.0% (95 % interval 0.0 to 0.0, n = 4) | 0.0%" in card
+    assert "| the same by the diagonal |" in card
     assert len(load_model(folder).hf.model.decoder.layers) == 1
 
 
@@ -117,10 +118,10 @@ class Writer:
         return torch.nn.functional.pad(said[:, : int((said != 0).sum(1).max())], (1, 0))
 
 
-def test_exact_match_counts_whole_sentences(pairs, monkeypatch):
-    monkeypatch.setattr(card_module, "TEXT_ROWS", 40)
+def test_exact_match_counts_whole_sentences(pairs):
     right = torch.from_numpy(pairs.target.astype(np.int64))
     wrong = right.clone()
     wrong[::2, 1] += 1
-    assert exact_match(Writer(pairs, right), pairs) == 1.0
-    assert exact_match(Writer(pairs, wrong), pairs) == pytest.approx(0.5, abs=0.1)  # one token of every second sentence
+    assert translation.exact(Writer(pairs, right), pairs).all()
+    found = translation.exact(Writer(pairs, wrong), pairs)  # one token of every second sentence
+    assert found.tolist() == [place_of(pairs, torch.from_numpy(row.astype(np.int64))) % 2 == 1 for row in pairs.source]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import random
 import re
+import stat
 
 import numpy as np
 import pytest
@@ -12,17 +13,18 @@ from safetensors.torch import load_file
 
 from interp.checks.selfcheck import check
 from interp.core.errors import DataError
-from interp.lab import card as card_module
 from interp.lab import train as train_module
 from interp.lab.agreement import agreement_rows, share_right
 from interp.lab.batches import text_row
-from interp.lab.card import copying
 from interp.lab.corpus import TokenStream
+from interp.lab.dynamics import training
+from interp.lab.measured import agreement_probe, copying, decoder, encoder, sense_probe
 from interp.lab.recipes import RECIPES, Phase, Recipe
 from interp.lab.scores import profile_of
 from interp.lab.shapes import N_EXPERTS, SHAPES, build, sinusoids
 from interp.lab.train import losses, train
 from interp.models.load import load_model
+from interp.models.zoo.checksums import FILE, checksums
 
 TINY = Recipe(
     name="tiny",
@@ -49,8 +51,13 @@ def small():
         patch.setattr(train_module.shutil, "which", lambda name: None)
         patch.setattr(train_module, "CHECKPOINT_EVERY", 5)
         patch.setattr(train_module, "HELD_OUT_ROWS", 4)
-        patch.setattr(card_module, "N_ROWS", 4)
-        patch.setattr(card_module, "TEXT_ROWS", 16)
+        patch.setattr(copying, "N_ROWS", 4)
+        patch.setattr(decoder, "TEXT_ROWS", 16)
+        patch.setattr(encoder, "TEXT_ROWS", 16)
+        patch.setattr(agreement_probe, "N_TRAIN", 20)
+        patch.setattr(agreement_probe, "N_TEST", 20)
+        patch.setattr(sense_probe, "N_SETS", 16)
+        patch.setattr(sense_probe, "DISTANCES", (4,))
         yield
 
 
@@ -145,6 +152,35 @@ def test_a_kill_while_the_checkpoint_is_written_leaves_the_old_one(whole, librar
     assert same(train(TINY, library, tmp_path, report=silent), whole[0])
 
 
+def test_a_run_that_is_over_writes_its_model_and_card_anew_without_a_step(whole, library, monkeypatch):
+    folder, _ = whole
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    log = (folder.parent / "log.jsonl").read_bytes()
+    (folder / "README.md").write_text("an older card")
+    (folder / "model.safetensors").write_bytes(b"damaged")
+
+    def no_step(*arguments):
+        raise AssertionError("a step was taken")
+
+    monkeypatch.setattr(train_module, "draw_batch", no_step)
+    told: list[dict] = []
+    assert train(TINY, library, folder.parent, report=told.append) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert told == []
+    assert (folder.parent / "log.jsonl").read_bytes() == log
+
+
+def test_a_finished_model_is_sealed_and_keeps_its_training(whole):
+    folder, told = whole
+    assert json.loads((folder / FILE).read_text()) == checksums(folder)
+    assert {path.name for path in folder.iterdir()} >= {"training.json", "README.md", "model.safetensors", FILE}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+    kept = training(folder)
+    assert kept.step.values.tolist() == [row["step"] for row in told]
+    assert np.allclose(kept["previous"].values, [row["all_previous"] for row in told])
+    assert np.allclose(kept["text"].values, [row["text"] for row in told], rtol=1e-3)
+
+
 def test_a_folder_with_a_run_of_another_recipe_is_refused(library, tmp_path):
     def kill(row):
         raise Killed
@@ -168,6 +204,8 @@ def test_the_log_keeps_what_each_head_does(whole):
 @pytest.mark.parametrize("shape", sorted(set(SHAPES) - {"gpt2", "marian"}))
 def test_every_shape_trains_and_passes_its_check(library, tmp_path, shape):
     recipe = dataclasses.replace(TINY, shape=shape, phases=tuple(dataclasses.replace(phase, n_steps=1) for phase in TINY.phases))
+    if shape == "bert":
+        recipe = dataclasses.replace(recipe, n_ctx=160)  # a probe's sentences, nearly letter by letter
     told: list[dict] = []
     folder = train(recipe, library, tmp_path, report=told.append)
     fresh, trained = build(recipe).half().state_dict(), weights(folder)
@@ -239,9 +277,12 @@ def test_the_agreeing_sentence_is_told_by_its_nats(whole):
 def test_a_card_states_the_load_of_each_expert(library, tmp_path):
     recipe = dataclasses.replace(TINY, shape="mixtral", phases=(dataclasses.replace(TINY.phases[1], n_steps=1),))
     card = (train(recipe, library, tmp_path, report=silent) / "README.md").read_text()
-    loads = re.search(r"\| load of the experts, layer 0 \| (.*) \|", card)[1].split(", ")
-    assert len(loads) == N_EXPERTS
-    assert sum(int(load.rstrip("%")) for load in loads) == pytest.approx(100, abs=2)
+    for on in ("held-out text", "generated sentences"):
+        told = re.search(rf"\| load of the experts, layer 0, {on} \| (.*) \| (.*) \|", card).groups()
+        for loads in (one.split(", ") for one in told):  # trained, untrained
+            assert len(loads) == N_EXPERTS
+            assert sum(int(load.rstrip("%")) for load in loads) == pytest.approx(100, abs=2)
+        assert re.search(rf"\| dead experts \(under 1% of a layer's places\), {on} \| \d of {N_EXPERTS} \|", card)
 
 
 def test_positions_are_born_as_sinusoids():
@@ -292,7 +333,7 @@ def test_the_card_says_what_was_measured_on_the_files(whole, library):
     for name, value in dataclasses.asdict(TINY).items():
         assert name == "phases" or f"| {name} | {value} |" in card
     assert "| 4 | 4 | 16 | 20% | 0% | 40% | 40% |\n| 10 | 4 | 32 | 60% | 20% | 20% | 0% |\n" in card
-    found = copying(model)
+    found = copying.copying(model)
     assert number(card, "random tokens, first time") == pytest.approx(found.first_nats, abs=0.006)
     assert number(card, "the same tokens, second time") == pytest.approx(found.second_nats, abs=0.006)
     assert number(card, "best previous-token head on random tokens") == pytest.approx(float(found.previous.max()), abs=0.006)
@@ -307,7 +348,7 @@ def held_out_nats(model, run) -> float:
     saved = np.load(run / "held_out.npz")
     stream = TokenStream(tokens=saved["tokens"], starts=saved["starts"], n_bytes=int(saved["n_bytes"]))
     rng = np.random.default_rng(0)
-    rows = [torch.from_numpy(text_row(stream, TINY.n_ctx, rng))[None] for _ in range(card_module.TEXT_ROWS)]
+    rows = [torch.from_numpy(text_row(stream, TINY.n_ctx, rng))[None] for _ in range(decoder.TEXT_ROWS)]
     return float(np.mean([model.hf(input_ids=row, labels=row).loss.item() for row in rows]))
 
 
