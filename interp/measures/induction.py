@@ -14,15 +14,16 @@ SHIFTS = 9
 
 
 def earlier_copy(ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
-    """Position of the latest earlier copy of each token, or -1 when it is the first of its kind.
+    """Position of the latest earlier copy of each token, or -1 when it is the first of its kind. By sorting, without an n x n table.
 
     Example:
         >>> earlier_copy(torch.tensor([[5, 7, 5, 5, 7]])).tolist()
         [[-1, -1, 0, 2, 1]]
     """
-    same = (ids.unsqueeze(-1) == ids.unsqueeze(-2)).tril(-1)
-    positions = torch.arange(ids.shape[-1], device=ids.device)
-    return torch.where(same, positions, -1).amax(-1)
+    ordered, order = ids.sort(dim=-1, stable=True)  # copies stand beside each other, in the order of their places
+    again = ordered[..., 1:] == ordered[..., :-1]
+    before = torch.where(again, order[..., :-1], -1)
+    return torch.full_like(order, -1).scatter(-1, order[..., 1:], before)
 
 
 def copy_target(ids: Int[Tensor, "batch pos"], shift: int) -> Int[Tensor, "batch pos"]:

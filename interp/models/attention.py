@@ -3,7 +3,7 @@
 transformers hands it q, k, v after rotary embedding, the mask, the scale and the family's extras, for every family that goes through its
 `AttentionInterface`. With nobody watching patterns it is plain SDPA, but for the extras that SDPA does not read. With a watcher it becomes
 an `AttentionCall`, which gives the exact pattern, or the output together with the log-sum-exp of the scores, from which pattern
-statistics follow without the pattern (see `captures.fused`); and which can be edited before the output is taken.
+statistics follow without the pattern (see `captures.corpus.fused`); and which can be edited before the output is taken.
 
 What a score is, in every family, with the symbols of `AttentionCall`
     s_ij = cap(scale q_i . k_j) + bias_ij       -inf where i does not see j
@@ -23,6 +23,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from interp.core.errors import InterventionError, ModelUnsupported
+from interp.models.kernels import cpu_attention, flex_attention
 from interp.models.points import Point, watchers
 
 NAME = "interp"
@@ -30,6 +31,9 @@ BLOCK = 128
 _ALL = slice(None)
 _EXTRAS = {"position_bias": "bias", "softcap": "softcap", "s_aux": "sinks"}  # transformers' names for what changes scores, and ours
 _SDPA_CANNOT = ("softcap", "s_aux")  # it refuses the first and leaves the second out without a word
+_HALF = (torch.float16, torch.bfloat16)
+_HIDDEN = -1e30  # as a score: its weight is 0, and 0 times it is 0, where 0 times -inf would be nan
+_KERNELS = {"cpu": cpu_attention, "cuda": flex_attention}
 _POINTS: "WeakKeyDictionary[torch.nn.Module, Point]" = WeakKeyDictionary()
 
 
@@ -46,6 +50,7 @@ class AttentionCall:
         softcap: bound of |scale q.k|; None for none.
         sinks: (head,), logits that join the softmax and are dropped, so that rows sum to less than 1; None for none.
         shape: (batch, head, query_pos, key_pos).
+        wide: the type in which weights are computed: float32, or what the model computes in where that is wider.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class AttentionCall:
         self.key = key.repeat_interleave(groups, dim=1) if groups > 1 else key
         self.value = value.repeat_interleave(groups, dim=1) if groups > 1 else value
         self.shape = (*query.shape[:3], key.shape[2])
-        self._wide = torch.promote_types(query.dtype, torch.float32)
+        self.wide = torch.promote_types(query.dtype, torch.float32)
         self.mask, self.bias = self._split(mask, bias)
         self.scale, self.causal, self.softcap, self.sinks = scale, causal and mask is None, softcap, sinks
         self._replaced: torch.Tensor | None = None
@@ -76,7 +81,7 @@ class AttentionCall:
         """Who is seen, and what is added to the scores: an additive mask may say both."""
         if mask is not None and mask.dtype != torch.bool:
             hidden = mask <= torch.finfo(mask.dtype).min / 2
-            added = mask.to(self._wide).masked_fill(hidden, 0.0)
+            added = mask.to(self.wide).masked_fill(hidden, 0.0)
             mask, bias = ~hidden, added if bias is None else added + bias
         if bias is not None and not bias.any():
             bias = None  # the cross-attention of T5 comes with zeros
@@ -85,6 +90,17 @@ class AttentionCall:
     def _forget(self) -> None:
         self._pattern: torch.Tensor | None = None
         self._fused: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._taken: torch.Tensor | None = None
+
+    @property
+    def replaced(self) -> bool:
+        """True when a pattern was put in, so that scores play no part any more."""
+        return self._replaced is not None
+
+    @property
+    def fusable(self) -> bool:
+        """True when a fused kernel gives the log-sum-exp as exactly as float32 does. In half precision the CPU's does not."""
+        return self.plain and (self.query.device.type in _KERNELS) and (self.query.dtype not in _HALF or self.query.device.type != "cpu")
 
     @property
     def plain(self) -> bool:
@@ -106,7 +122,7 @@ class AttentionCall:
     def _scores(self, rows: slice, seen: torch.Tensor) -> torch.Tensor:
         if self._replaced is not None:
             return self._replaced[:, :, rows].log()
-        scores = (self.query[:, :, rows].to(self._wide) @ self.key.to(self._wide).transpose(-1, -2)) * self.scale
+        scores = (self.query[:, :, rows].to(self.wide) @ self.key.to(self.wide).transpose(-1, -2)) * self.scale
         if self.softcap is not None:
             scores = self.softcap * torch.tanh(scores / self.softcap)
         if self.bias is not None:
@@ -136,7 +152,7 @@ class AttentionCall:
         pattern, lse = _softmax(scores, seen), scores.logsumexp(-1)
         if self.sinks is None:
             return pattern, lse.masked_fill(~seen.any(-1), 0.0)
-        sinks = self.sinks.to(self._wide)[:, None]
+        sinks = self.sinks.to(self.wide)[:, None]
         return pattern * torch.sigmoid(lse - sinks)[..., None], torch.logaddexp(lse, sinks)
 
     def attend_to(self, values: torch.Tensor) -> torch.Tensor:
@@ -144,32 +160,24 @@ class AttentionCall:
 
         In float32 or wider, also where the model computes in half precision; `d` may be any width.
         """
-        return self._kernel(values)[0][..., : values.shape[-1]]
+        return self._kernel(values)[0]
 
     def output_and_lse(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The sublayer's z and lse_i. Axes: (batch, head, query_pos, d_value), (batch, head, query_pos)."""
         if self._fused is None:
             output, lse = self._kernel(self.value)
-            self._fused = output[..., : self.value.shape[-1]].to(self.value.dtype), lse
+            self._fused = output.to(self.value.dtype), lse
         return self._fused
 
     def _kernel(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # In half precision the kernel rounds positions, norms and scores: distances came out wrong by whole tokens.
-        if not self.plain or self.query.device.type != "cpu" or self.query.dtype in (torch.float16, torch.bfloat16):
+        # In half precision a kernel rounds positions, norms and scores: distances came out wrong by whole tokens. Its own z may be rounded.
+        if not self.fusable or (self.query.dtype in _HALF and values is not self.value):
             return self._blockwise(values)
-        mask = None if self.mask is None else torch.where(self.seen, 0.0, -torch.inf).to(self.query.dtype)
-        widest = max(self.key.shape[-1], values.shape[-1])
-        width = widest if widest == self.key.shape[-1] else -(-widest // 8) * 8  # all three equally wide, and vectorised
-        query, key, values = (_widened(tensor, width) for tensor in (self.query, self.key, values.to(self.query.dtype)))
-        return _with_nan(
-            self.query,
-            *torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                query, key, values, 0.0, self.causal, attn_mask=mask, scale=self.scale
-            ),
-        )
+        kernel = _KERNELS[self.query.device.type]
+        return _with_nan(self.query, *kernel(self.query, self.key, values, self.mask, self.scale, causal=self.causal))
 
     def _blockwise(self, values: torch.Tensor, block: int = BLOCK) -> tuple[torch.Tensor, torch.Tensor]:
-        seen, wide = self.seen, values.to(self._wide)
+        seen, wide = self.seen, values.to(self.wide)
         outputs, sums = [], []
         for rows in self._rows(block):
             pattern, lse = self._weights(rows, seen)
@@ -178,10 +186,60 @@ class AttentionCall:
         return torch.cat(outputs, 2), torch.cat(sums, 2)
 
     def output(self) -> torch.Tensor:
-        """What the sublayer hands to W_O, from the pattern or the kernel, whichever was computed. (batch, pos, head, d_value)."""
+        """What the sublayer hands to W_O, from a pass over rows, the pattern or the kernel, whichever was. (batch, pos, head, d_value)."""
+        if self._taken is not None:
+            return self._taken.transpose(1, 2)
         if self._pattern is not None:
             return (self._pattern.to(self.value.dtype) @ self.value).transpose(1, 2)
         return self.output_and_lse()[0].transpose(1, 2)
+
+    def take(self, output: torch.Tensor) -> None:
+        """Hand on a z that somebody made from these very weights, in a pass of its own. Axes: (batch, head, query_pos, d_value)."""
+        self._taken = output
+
+    def weigh(
+        self, scores: torch.Tensor, spare: torch.Tensor, where: tuple[slice, slice, slice, slice], *, logs: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """From scale q.k of one block of rows to its weights, in place: one block of a pass that keeps none (`captures.corpus.sweep`).
+
+        Args:
+            scores: scale q.k; overwritten. Axes: (text, head, query, key).
+            spare: memory of the same shape.
+            where: which texts, heads, queries and keys; no other key is seen by these queries.
+            logs: whether ln p is wanted.
+        Returns: p, and ln p (large and negative where p is 0) or None; in the memory of `scores` and `spare`.
+        """
+        if self._replaced is not None:
+            pattern = scores.copy_(self._replaced[where])
+            return pattern, torch.log(pattern, out=spare).clamp_min_(_HIDDEN) if logs else None
+        self._add_extras(scores, where)
+        empty = self._hide_unseen(scores, where)
+        sunk = None if self.sinks is None else scores.logsumexp(-1) - self.sinks[where[1]].to(self.wide)[:, None]
+        if not logs:
+            pattern = torch.softmax(scores, -1, out=spare)
+        else:
+            spare = torch.log_softmax(scores, -1, out=spare)
+            spare = spare if sunk is None else spare.add_(torch.nn.functional.logsigmoid(sunk)[..., None])
+            pattern, sunk = torch.exp(spare, out=scores), None
+        pattern = pattern if sunk is None else pattern.mul_(sunk.sigmoid()[..., None])
+        return pattern if empty is None else pattern.masked_fill_(empty, 0.0), spare if logs else None
+
+    def _add_extras(self, scores: torch.Tensor, where: tuple[slice, slice, slice, slice]) -> None:
+        if self.softcap is not None:
+            scores.div_(self.softcap).tanh_().mul_(self.softcap)
+        if self.bias is not None:
+            scores.add_(_part(self.bias, where))
+
+    def _hide_unseen(self, scores: torch.Tensor, where: tuple[slice, slice, slice, slice]) -> torch.Tensor | None:
+        """Unseen keys out of a block. Returns: which queries see none, (text, head, query, 1); None where each sees one."""
+        if self.mask is None:
+            if self.causal:
+                square = scores[..., where[2].start :]
+                square.masked_fill_(torch.ones(square.shape[-2:], dtype=torch.bool, device=square.device).triu(1), _HIDDEN)
+            return None
+        seen = _part(self.mask, where)
+        scores.masked_fill_(~seen, _HIDDEN)
+        return ~seen.any(-1, keepdim=True)
 
     def hide(self, edges: torch.Tensor) -> None:
         """Let queries not see keys: their score becomes -inf and the rest of the row, a sink with it, takes over their weight.
@@ -207,7 +265,7 @@ class AttentionCall:
         """
         if pattern.shape != self.shape or bool((pattern < 0).any()):
             raise InterventionError(f"a pattern {list(pattern.shape)} came; expected weights of 0 or more, of shape {list(self.shape)}")
-        self._replaced = pattern.to(self.query.device, self._wide)
+        self._replaced = pattern.to(self.query.device, self.wide)
         self.mask, self.causal = self._replaced != 0, False
         self._forget()
 
@@ -236,9 +294,9 @@ def _fits(shape: torch.Size, whole: tuple[int, ...]) -> bool:
     return len(shape) <= len(whole) and all(a in (1, b) for a, b in zip(shape[::-1], whole[::-1], strict=False))
 
 
-def _widened(tensor: torch.Tensor, width: int) -> torch.Tensor:
-    """Zeros appended to the last axis: they add nothing to a dot product."""
-    return tensor if tensor.shape[-1] == width else torch.nn.functional.pad(tensor, (0, width - tensor.shape[-1]))
+def _part(tensor: torch.Tensor, where: tuple[slice, slice, slice, slice]) -> torch.Tensor:
+    """A block of what may be one for all texts or heads."""
+    return tensor[tuple(one if size > 1 else _ALL for one, size in zip(where, tensor.shape, strict=True))]
 
 
 def attention(

@@ -32,22 +32,24 @@ def blocks(path: str | Path) -> Iterator[Block]:
 
     Raises: DataError naming the file and the line: at once for no such file, on the way for a line that is not CoNLL-U.
     """
-    return _blocks(Path(path), numbered_lines(path, expected=_EXPECTED))
+    return (checked(Path(path), block) for block in gathered(numbered_lines(path, expected=_EXPECTED)))
 
 
-def _blocks(path: Path, numbered: Iterator[tuple[int, str]]) -> Iterator[Block]:
-    gathered: list[tuple[int, str]] = []
+def gathered(numbered: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Each sentence's numbered lines as they stand, not yet checked."""
+    held: list[tuple[int, str]] = []
     for number, line in numbered:
         if line.strip():
-            gathered.append((number, line))
-        elif any(not text.startswith("#") for _, text in gathered):
-            yield _checked(path, gathered)
-            gathered = []
-    if any(not text.startswith("#") for _, text in gathered):
-        yield _checked(path, gathered)
+            held.append((number, line))
+        elif any(not text.startswith("#") for _, text in held):
+            yield held
+            held = []
+    if any(not text.startswith("#") for _, text in held):
+        yield held
 
 
-def _checked(path: Path, gathered: list[tuple[int, str]]) -> Block:
+def checked(path: Path, gathered: list[tuple[int, str]]) -> Block:
+    """A sentence's lines, each looked at. Raises: DataError naming the file and the line."""
     heads: dict[int, tuple[int, int]] = {}  # word -> its line, its head
     last = 0  # where the latest multiword token ends
     for number, line in gathered:

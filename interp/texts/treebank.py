@@ -41,19 +41,25 @@ def iter_sentences(path: str | Path) -> Iterator[Sentence]:
     Raises: DataError: at once for no such file; on the way for a broken line (file and line number) or words that do not
         spell the sentence's text (sentence id).
     """
-    return _sentences(Path(path), blocks(path))
+    return map(SentenceReader(Path(path)).read, blocks(path))
 
 
-def _sentences(path: Path, found: Iterator[Block]) -> Iterator[Sentence]:
-    document: str | None = None
-    for block in found:
-        parsed = _parse(path, block)
+class SentenceReader:
+    """Reads one block after another, and remembers in which document it is."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.document: str | None = None
+
+    def read(self, block: Block) -> Sentence:
+        """The sentence of a block. Raises: DataError for words that do not spell the sentence's text."""
+        parsed = _parse(self.path, block)
         meta = parsed.metadata
-        name = meta.get("sent_id") or f"{path.stem}:{block.line}"
+        name = meta.get("sent_id") or f"{self.path.stem}:{block.line}"
         if "newdoc id" in meta or "newdoc" in meta:
-            document = meta.get("newdoc id") or meta.get("newdoc") or name
-        text, words = _placed(parsed, meta.get("text"), f"{path}, sentence {name}")
-        yield Sentence(id=name, text=text, words=words, document=document or _document(name))
+            self.document = meta.get("newdoc id") or meta.get("newdoc") or name
+        text, words = _placed(parsed, meta.get("text"), f"{self.path}, sentence {name}")
+        return Sentence(id=name, text=text, words=words, document=self.document or _document(name))
 
 
 def _parse(path: Path, block: Block) -> Any:

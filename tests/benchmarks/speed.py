@@ -19,7 +19,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 BATCH, LENGTH = 16, 256
-IMPORT_S, HELP_S, LOAD_S, RATIO = 0.3, 1.0, 5.0, 1.2
+IMPORT_S, HELP_S, LOAD_S, RATIO = 0.3, 1.0, 3.0, 1.2
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -72,9 +72,10 @@ def used(table: Table, name: str) -> None:
     import transformers
 
     import interp
-    from interp.captures.fused import FUSED
-    from interp.captures.reducers import HeadMeans, NeuronMoments
-    from interp.captures.stream import stream
+    from interp.captures.corpus.fused import FUSED
+    from interp.captures.corpus.heads import HeadMeans
+    from interp.captures.corpus.neurons import NeuronMoments
+    from interp.captures.corpus.stream import stream
     from interp.models.load import find
     from interp.texts.tokens import windows
 

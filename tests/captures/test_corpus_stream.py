@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.captures.batches import by_length
+from interp.captures.corpus.batches import by_length
+from interp.captures.corpus.heads import HeadMeans, HeadMeansByText
+from interp.captures.corpus.neurons import NeuronMoments
+from interp.captures.corpus.stream import stream
 from interp.captures.prompt import capture
-from interp.captures.reducers import HeadMeans, HeadMeansByText, NeuronMoments
-from interp.captures.stream import stream
 from interp.captures.words import word_attention
-from interp.core.errors import CheckFailed, DataError, ModelUnsupported, TextTooLong
+from interp.core.errors import CheckFailed, DataError, ModelUnsupported, TextError, TextTooLong
 from interp.core.provenance import Provenance
 from interp.measures.head_statistics import HEAD_STATISTICS
 from interp.models.load import load_model
@@ -64,9 +65,11 @@ def test_head_statistics_are_the_patterns_in_other_families(tiny_named, name):
 
 
 @pytest.mark.parametrize("name", ["t5", "marian", "switch"])
-def test_an_encoder_decoder_is_refused_by_name(tiny_named, name):
+def test_single_texts_for_an_encoder_decoder_are_refused_by_name(tiny_named, name):
     model = tiny_named(name).model
-    for run in (lambda: stream(model, tiny_named(name).examples(), [HeadMeans()]), lambda: list(word_attention(model, []))):
+    with pytest.raises(TextError, match="is an encoder-decoder: expected a second text"):
+        stream(model, tiny_named(name).examples(), [HeadMeans()])
+    for run in (lambda: stream(model, [], [NeuronMoments()]), lambda: list(word_attention(model, []))):
         with pytest.raises(ModelUnsupported, match=r"is an encoder-decoder.*one pair at a time can be captured: interp.capture"):
             run()
 
@@ -74,8 +77,6 @@ def test_an_encoder_decoder_is_refused_by_name(tiny_named, name):
 @pytest.mark.parametrize(
     ("name", "reducer", "message"),
     [
-        ("mixtral", NeuronMoments, "has no neuron moments over a corpus, since its FFNs are mixtures of experts"),
-        ("deepseek-v3", NeuronMoments, "since 1 of its 2 FFNs are mixtures of experts"),
         ("attention-only", NeuronMoments, "since 2 of its 2 layers have no FFN"),
         ("ffn-only", HeadMeans, "has no head statistics over a corpus, since the model has no attention"),
     ],
@@ -90,7 +91,7 @@ def test_what_a_model_does_not_have_is_refused_by_name(tiny_named, name, reducer
     ("name", "given", "left_out"),
     [
         ("gpt2", {"entropy", "neuron_mean"}, ""),
-        ("mixtral", {"entropy"}, "neuron moments: its FFNs are mixtures"),
+        ("mixtral", {"entropy"}, ""),
         ("ffn-only", {"neuron_mean"}, "head statistics: the model has no attention"),
     ],
 )
@@ -102,9 +103,10 @@ def test_a_profile_holds_what_the_model_has_and_says_what_it_has_not(tiny_named,
     assert {"entropy", "neuron_mean"} & set(found.data_vars) == given
     assert found.attrs.get("left_out", "").startswith(left_out)
     assert ("left_out" in found.attrs) == bool(left_out)
-    if name == "mixtral":
-        with pytest.raises(CheckFailed, match="has no neuron moments"):
-            profile(model, texts, neurons=True)
+    assert ("expert_load" in found) == (name == "mixtral")
+    if name == "ffn-only":
+        with pytest.raises(CheckFailed, match="has no head statistics"):
+            profile(model, texts, statistics=["heads"])
 
 
 def test_neuron_moments_are_the_activations(tiny):

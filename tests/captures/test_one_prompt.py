@@ -1,22 +1,18 @@
 """One prompt: what was kept adds up, is labelled, and is refused where it would be wrong."""
 
-import inspect
 import re
 
 import numpy as np
 import pytest
 import torch
+from checked import with_checks
 
-from interp.captures.activations import Activations
-from interp.captures.memory import bytes_needed
 from interp.captures.prompt import capture
 from interp.captures.rebuild import worst
-from interp.checks.selfcheck import with_checks
-from interp.core.errors import CheckFailed, EmptyText, MemoryLimit, SiteError, TextError, TextTooLong
+from interp.core.errors import CheckFailed, EmptyText, SiteError, TextTooLong
 from interp.core.provenance import Provenance
 from interp.measures.head_statistics import HEAD_STATISTICS
 from interp.models.load import load_model
-from interp.models.model import Model
 from interp.models.points import Point
 from interp.texts.example import Example
 
@@ -148,39 +144,6 @@ def test_places_that_do_not_exist_are_refused(tiny_named):
             seen.neurons(layer)
 
 
-def test_kinds_that_do_not_exist_are_refused(tiny_named):
-    model = tiny_named("gpt2").model
-    untyped_capture, untyped_tensor = inspect.unwrap(capture), inspect.unwrap(Activations.tensor)  # tests check types; users do not
-    with pytest.raises(SiteError, match=r"keep=\['neurons'\] came; expected kinds out of: resid_pre"):
-        untyped_capture(model, TEXT, keep=["pattern", "neurons"])
-    with pytest.raises(SiteError, match="'patterns' is no kind of point; expected one of: resid_pre"):
-        untyped_tensor(capture(model, TEXT), "patterns", 0)
-
-
-def test_memory_is_refused_with_its_number_before_anything_runs(tiny, monkeypatch):
-    def never(*args, **kwargs):
-        raise AssertionError("the model ran")
-
-    monkeypatch.setattr(Model, "run", never)
-    n = len(tiny.examples([TEXT])[0])
-    pattern_gb = 2 * 4 * n * n * 4 / 1e9
-    limit = bytes_needed(tiny.model.anatomy, n, ["pattern"])
-    assert limit["pattern"] == 2 * 4 * n * n * 4
-    with pytest.raises(MemoryLimit, match=re.escape(f"{pattern_gb:.2f} GB of it for")):
-        capture(tiny.model, TEXT, keep=["pattern"], memory_limit=sum(limit.values()) - 1)
-    with pytest.raises(AssertionError, match="the model ran"):
-        capture(tiny.model, TEXT, keep=["pattern"], memory_limit=sum(limit.values()))
-
-
-def test_the_bytes_counted_are_the_bytes_kept(tiny):
-    kinds = ("resid_pre", "pattern", "z", "attn_out", "post", "mlp_out", "resid_post")
-    seen = capture(tiny.model, TEXT, keep=kinds)
-    needed = bytes_needed(tiny.model.anatomy, len(seen.example), kinds)
-    for kind in kinds:
-        kept = sum(seen.arrays[Point(kind=kind, layer=layer).name].nbytes for layer in range(2))
-        assert kept == needed[kind], kind
-
-
 def test_a_long_text_is_refused_or_windowed_on_request(tiny):
     long = " ".join(["the old man saw the sea"] * 10)
     with pytest.raises(TextTooLong, match=f"context holds {tiny.form.n_ctx}"):
@@ -237,14 +200,6 @@ def test_contributions_in_half_precision_add_up_within_its_rounding(fresh, word_
     model = with_checks(load_model(fresh(decoder.name).bfloat16(), word_tokenizer()))
     result = capture(model, TEXT).contributions("dog")
     assert result.attrs["error"] <= 8 * torch.finfo(torch.bfloat16).eps * max(1.0, abs(result).max().item())
-
-
-def test_contributions_refuse_what_is_no_token_or_no_place(tiny_named):
-    seen = capture(tiny_named("llama").model, TEXT)
-    with pytest.raises(TextError, match="'old dog' is not one token here but 'old' \\+ 'dog'"):
-        seen.contributions("old dog")
-    with pytest.raises(TextError, match="position 99 came; this text has positions 0-12"):
-        seen.contributions("dog", pos=99)
 
 
 @pytest.mark.parametrize(

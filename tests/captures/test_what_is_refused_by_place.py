@@ -43,6 +43,17 @@ def test_a_mask_pads_on_the_right_and_fits(tiny_named):
     assert model.run(ids, torch.tensor([[1, 1, 0]])).shape[1] == 3
 
 
+def test_a_decoders_mask_pads_on_the_right_and_has_a_row_to_mask(tiny_named):
+    t5, ids = tiny_named("t5").model, torch.tensor([[4, 5, 6]])
+    for mask in (torch.tensor([[0, 1, 1]]), torch.tensor([[1, 0, 1]]), torch.tensor([[1, 1]])):
+        with pytest.raises(TextError, match="with padding on the right only"):
+            t5.run(ids, target=ids, target_mask=mask)
+    padded = t5.run(ids, target=ids, target_mask=torch.tensor([[1, 1, 0]]))
+    torch.testing.assert_close(padded[:, :2], t5.run(ids, target=ids[:, :2]), atol=1e-5, rtol=1e-5)
+    with pytest.raises(TextError, match="has one stack and reads one text"):
+        tiny_named("gpt2").model.run(ids, target_mask=torch.ones_like(ids))
+
+
 @pytest.mark.parametrize(("name", "option", "value"), [("bert", "chunk_size_feed_forward", 3), ("deepseek-v3", "scoring_func", "softmax")])
 def test_options_that_would_run_as_another_model_are_refused(fresh, word_tokenizer, name, option, value):
     hf = fresh(name)

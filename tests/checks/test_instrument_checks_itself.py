@@ -9,10 +9,13 @@ from typing import get_args
 import pytest
 import torch
 import transformers
-from planted_defects import (
+from checked import with_checks
+from planted_defects import DEFECTS
+from planted_defects.lying_hooks import edits_while_watched
+from planted_defects.table import (
     BATCHING,
-    DEFECTS,
     EDGES,
+    EDIT_INPUTS,
     FUSED,
     LOGIT,
     MADE,
@@ -26,20 +29,20 @@ from planted_defects import (
     ROUTED,
     RUN,
     Defect,
-    edits_while_watched,
     full,
     sound,
 )
 from tiny_families import GPT2
 
-from interp.captures import fused
+from interp.captures.corpus import fused
+from interp.captures.corpus.heads import HeadMeans
+from interp.captures.corpus.neurons import NeuronMoments
+from interp.captures.corpus.stream import stream
 from interp.captures.prompt import capture
-from interp.captures.reducers import HeadMeans, NeuronMoments
-from interp.captures.stream import stream
-from interp.checks import additions
+from interp.checks import additions, edits
 from interp.checks.bench import bench
 from interp.checks.report import Finding, Report
-from interp.checks.selfcheck import CHECKS, FEATURES, check, never_there, with_checks
+from interp.checks.selfcheck import CHECKS, FEATURES, check, never_there
 from interp.core.errors import CheckFailed, InterpError
 from interp.interventions.ablate import ablate
 from interp.interventions.knock_out import knock_out
@@ -107,6 +110,17 @@ def test_minilm_passes_all_but_what_it_never_had(minilm):
     assert set(minilm.disabled) == {"contributions", "experts"}
 
 
+def test_a_mixture_whose_experts_are_full_passes(fresh, word_tokenizer, monkeypatch):
+    """Tokens that a full expert of Switch turns away are written nothing, whatever they read; taken for like tokens they would not pass."""
+    hf = fresh("switch")
+    for router in [module for module in hf.modules() if hasattr(module, "expert_capacity")]:
+        router.expert_capacity = 2
+    model = load_model(hf, word_tokenizer())
+    assert check(model).passed, shown(check(model))
+    monkeypatch.setattr(edits._SameInput, "kinds", frozenset({"mlp_in", "mlp_out"}))
+    assert failed(check(model)) == {full(EDIT_INPUTS)}
+
+
 def test_the_text_has_what_each_check_needs(tiny_named):
     for name in ("gpt2", "bert", "t5"):
         shared = bench(tiny_named(name).model)
@@ -170,7 +184,7 @@ def test_a_check_that_breaks_is_a_check_that_fails(monkeypatch):
         raise RuntimeError("no kernel for this")
 
     model = sound("llama")
-    monkeypatch.setattr(attention_module.AttentionCall, "attend_to", broken)
+    monkeypatch.setattr(fused, "sweep", broken)
     report = check(model)
     assert failed(report) == {full(FUSED)}
     assert "RuntimeError: no kernel for this" in report.disabled["patterns"]
@@ -215,6 +229,8 @@ CALLS = {  # call -> the features that it rests on
     "tensor of neurons": ({"neurons"}, lambda model, seen: seen.tensor("post", 0)),
     "experts": ({"experts"}, lambda model, seen: seen.experts(1)),
     "router": ({"experts"}, lambda model, seen: seen.experts(1, weights=False)),
+    "expert_load": ({"experts"}, lambda model, seen: seen.expert_load(1)),
+    "shared_neurons": ({"experts", "stream"}, lambda model, seen: seen.shared_neurons(1)),
     "expert_neurons": ({"experts", "stream"}, lambda model, seen: seen.expert_neurons("L1E0")),
     "stream": ({"stream"}, lambda model, seen: seen.stream("resid_post")),
     "what attention writes": ({"stream"}, lambda model, seen: seen.stream("attn_out")),

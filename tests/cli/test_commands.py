@@ -126,11 +126,11 @@ def test_models_check_runs_on_the_device_and_in_the_type_that_are_named(command,
 
 
 def test_profile_writes_a_dataset_and_says_what_stands_out(command, tmp_path):
-    code, out, _ = command("profile", "corpus.txt", "--out", "profile.nc")
+    code, out, _ = command("profile", "tales", "corpus.txt", "--out", "run")
     assert code == 0
-    assert "3 texts -> profile.nc" in out
-    found = interp.read(tmp_path / "profile.nc")
+    found = interp.read(tmp_path / "run" / "profile.nc")
     assert found.attrs["n_texts"] == 3
+    assert f"3 texts, {found.attrs['n_tokens']} tokens -> run/profile.nc" in out
     shown = re.search(r"at most (\d\.\d{3}), (L\d+H\d+) \(n = (\d+)\)", out)
     previous = found["previous"]
     assert float(shown[1]) == pytest.approx(float(previous.max()), abs=5e-4)
@@ -198,8 +198,8 @@ def test_a_window_is_cut_only_when_it_is_asked_for(command, refused, default):
     Path("it.csv").unlink()
     assert f"the model's context holds {default.anatomy.n_ctx}" in refused("figure", "heads", long, "--out", "it.csv")
     Path("long.txt").write_text(long + "\n")
-    assert "text 1 of the corpus" in refused("profile", "long.txt", "--out", "it.nc")
-    assert command("profile", "long.txt", "--out", "it.nc", "--window")[0] == 0
+    assert "long.txt, line 1: the text has" in refused("profile", "tales", "long.txt", "--out", "run")
+    assert command("profile", "tales", "long.txt", "--out", "run", "--window", "--statistics", "entropy")[0] == 0
 
 
 def test_dashboard_starts_streamlit_on_the_loopback(command, monkeypatch):
@@ -306,7 +306,6 @@ def no_work(monkeypatch):
         ["figure", "pattern", TEXT, "--out"],
         ["judge", "S1-01", "--figure"],
         ["judge", "S1-01", "--out"],
-        ["profile", "corpus.txt", "--out"],
     ],
 )
 def test_an_output_that_cannot_be_written(refused, tmp_path, arguments):
@@ -318,26 +317,50 @@ def test_an_output_that_cannot_be_written(refused, tmp_path, arguments):
         assert "'it.docx' has the suffix '.docx'; a figure can be saved as .pdf" in refused(*arguments, "it.docx")
 
 
+@pytest.mark.usefixtures("no_work")
+def test_a_run_needs_a_folder(refused, tmp_path):
+    assert "no/such does not exist; make it first" in refused("profile", "tales", "corpus.txt", "--out", "no/such/run")
+    for name in ("corpus.txt", "profile.nc"):
+        assert f"{name} is a file's name; expected a folder for the run" in refused("profile", "tales", "corpus.txt", "--out", name)
+
+
+def test_bad_records_are_left_out_when_asked(command, tmp_path):
+    (tmp_path / "some.jsonl").write_text('{"body": "She said nothing."}\n{"body": ""}\n{"body": "The old man."}\n')
+    code, _, err = command("profile", "tales", "some.jsonl", "--field", "body", "--statistics", "entropy,next", "--out", "run")
+    assert code == 2
+    assert "some.jsonl, line 2: the text is empty" in err
+    code, out, _ = command(
+        "profile", "tales", "some.jsonl", "--field", "body", "--statistics", "entropy,next", "--out", "run", "--skip-bad"
+    )
+    assert code == 0
+    assert "1 bad records left out, the first: some.jsonl, line 2: the text is empty" in out
+    assert "2 texts, " in out
+    assert {"entropy", "next"} == set(interp.read(tmp_path / "run" / "profile.nc").data_vars)
+
+
 def test_a_missing_or_unreadable_corpus(refused, tmp_path):
-    assert "nowhere.txt: no such file; expected a text file" in refused("profile", "nowhere.txt", "--out", "it.nc")
+    assert "nowhere.txt: no such file; expected a corpus: .txt" in refused("profile", "tales", "nowhere.txt", "--out", "run")
     (tmp_path / "corpus.docx").write_text("text")
-    assert "expected .txt (one text a line) or .conllu" in refused("profile", "corpus.docx", "--out", "it.nc")
+    assert "expected .txt, .jsonl, .tsv, .conllu, plain or .gz" in refused("profile", "tales", "corpus.docx", "--out", "run")
     (tmp_path / "bytes.txt").write_bytes(b"a good line\n\xff\xfe a bad one\n")
-    assert re.search(r"bytes\.txt, line 2: not UTF-8 .*save the file as UTF-8", refused("profile", "bytes.txt", "--out", "it.nc"))
+    assert re.search(r"bytes\.txt, line 2: not UTF-8 .*--skip-bad", refused("profile", "tales", "bytes.txt", "--out", "run"))
     (tmp_path / "empty.txt").write_text("\n\n")
-    assert "the corpus is empty; expected at least one text" in refused("profile", "empty.txt", "--out", "it.nc")
+    assert "the corpus is empty; expected at least one text" in refused("profile", "tales", "empty.txt", "--out", "run")
     (tmp_path / "folder.txt").mkdir()
-    assert "folder.txt: no such file" in refused("profile", "folder.txt", "--out", "it.nc")
+    assert "folder.txt: no such file" in refused("profile", "tales", "folder.txt", "--out", "run")
 
 
 def test_a_refused_run_leaves_the_old_result_as_it_was(command, tmp_path):
-    (tmp_path / "it.nc").write_text("the old result")
+    assert command("profile", "tales", "corpus.txt", "--statistics", "entropy", "--out", "run")[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     (tmp_path / "bytes.txt").write_bytes(b"a good line\n\xff\xfe a bad one\n")
-    assert command("profile", "bytes.txt", "--out", "it.nc")[0] == 2
-    assert (tmp_path / "it.nc").read_text() == "the old result"
+    code, _, err = command("profile", "tales", "bytes.txt", "--statistics", "entropy", "--out", "run")
+    assert code == 2
+    assert "run holds another run: corpus is" in err
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("arguments", [["profile", "bad.conllu", "--out", "it.nc"], ["judge", "S4-41-obj", "--data", "bad.conllu"]])
+@pytest.mark.parametrize("arguments", [["profile", "tales", "bad.conllu", "--out", "run"], ["judge", "S4-41-obj", "--data", "bad.conllu"]])
 def test_a_broken_line_of_a_treebank(refused, tmp_path, arguments):
     good = UNALIGNED.splitlines()[:5]
     (tmp_path / "bad.conllu").write_text("\n".join([*good, "3\tno\tno", "", ""]))
@@ -375,7 +398,7 @@ def test_training_without_a_recipe_or_books(refused, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["judge"], ["figure", "pattern", TEXT], ["profile", "corpus.txt", "--out", "x", "--nope"]]
+    "arguments", [["nonsense"], ["judge"], ["figure", "pattern", TEXT], ["profile", "tales", "corpus.txt", "--out", "x", "--nope"]]
 )
 def test_a_command_written_wrong_is_exit_code_2_too(command, arguments):
     code, out, err = command(*arguments)
@@ -452,15 +475,15 @@ def test_figures_of_encoder_decoders_and_mixtures(command, tiny_folder, tmp_path
 def test_what_other_kinds_of_model_cannot_give_is_refused(refused, tiny_folder):
     paired, mixture = tiny_folder("t5"), tiny_folder("mixtral")
     assert "expected a second text" in refused("figure", "pattern", "the old man", "--model", paired, "--out", "a.csv")
-    assert "is an encoder-decoder" in refused("profile", "corpus.txt", "--model", paired, "--out", "a.nc")
+    assert "an encoder-decoder reads pairs: expected .tsv" in refused("profile", paired, "corpus.txt", "--out", "run")
     assert "reads one text" in refused("figure", "heads", "the man", "--target", "she", "--model", mixture, "--out", "a.csv")
     assert "no mixture of experts" in refused("figure", "experts", "the man", "--out", "a.csv")
 
 
-def test_a_profile_of_a_mixture_says_what_it_leaves_out(command, tiny_folder):
-    code, out, err = command("profile", "corpus.txt", "--model", tiny_folder("mixtral"), "--out", "a.nc")
+def test_a_profile_says_what_it_leaves_out(command, tiny_folder):
+    code, out, err = command("profile", tiny_folder("ffn-only"), "corpus.txt", "--out", "run")
     assert code == 0, err
-    assert "left out: neuron moments: its FFNs are mixtures of experts" in out
+    assert "left out: head statistics: the model has no attention" in out
 
 
 def test_a_claim_that_does_not_apply_is_a_verdict(command, tiny_folder):

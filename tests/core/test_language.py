@@ -100,7 +100,7 @@ def test_axes_twice_or_unknown_are_refused():
     with pytest.raises(DataError, match="each once"):
         check_axes(["pos", "pos"])
     with pytest.raises(DataError, match="are not known; expected names out of"):
-        check_axes(["token"])
+        check_axes(["word"])
 
 
 def _entropy(**more) -> xr.DataArray:

@@ -1,36 +1,82 @@
-"""The head statistics of `measures.head_statistics` without the n x n pattern.
+"""The head statistics of `measures.head_statistics` without the n x n pattern, in one of two ways.
 
-A fused kernel returns the output and lse_i = log sum_j exp(s_ij). With it, where a score is scale q.k under a mask and no more,
+"fused kernel". A fused kernel returns the output and lse_i = log sum_j exp(s_ij). With it, where a score is scale q.k under a mask and
+no more,
     one weight        p_ij = exp(s_ij - lse_i)                      a gather, or a slice for a fixed offset: O(n d)
     entropy           H_i = lse_i - sum_j p_ij s_ij = lse_i - scale q_i . (sum_j p_ij k_j)    the kernel with V = K
     sum_j p_ij f_j    for any number f_j of the keys                the kernel with V = f
-so the kernel runs once more, with V = (K, position, value norm). Exact in real numbers; in float32 the entropy's error grows with
-the scores, about 1e-5 x max|s|. The mean distance of a head that looks both ways is not of that form: |i - j| depends on both.
+Exact in real numbers; in float32 the entropy's error grows with the scores, about 1e-5 x max|s|.
 
-That, and every statistic of a call that is not plain (position biases, soft caps, sinks, a pattern that was put in), takes the exact pass
-over blocks of queries: memory n x block, each statistic by its definition on the rows. With sinks the weights of a row sum to less than 1;
-the entropy is - sum_j p_ij ln p_ij over the real keys, as `measures.attention` defines it.
+"exact blocks". One pass over blocks of rows (`sweep`), each statistic by its definition on them: memory n x block. It serves every call,
+also with position biases, soft caps, sinks, in half precision, and for statistics of any form. With sinks the weights of a row sum to
+less than 1; the entropy is - sum_j p_ij ln p_ij over the real keys, as `measures.attention` defines it.
+
+The choice: blocks where the kernel cannot, or where something is asked that it cannot give; else the quicker. Weights alone take the
+kernel, which runs for the model's own sake. For entropies and means the kernel must run again, which on a CPU costs more than the one
+pass over blocks does for all statistics together. Nothing is computed that nobody asked for.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cached_property, partial
+from typing import Literal
 
 import torch
 
-from interp.measures.attention import entropy
-from interp.measures.induction import copy_target, weight_on_target
+from interp.captures.corpus.forms import Taking, gather, per_query
+from interp.captures.corpus.pairs import PairWeights
+from interp.captures.corpus.sweep import Rows, sweep
+from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic_named
+from interp.measures.per_query import Distance, Entropy, Offset, OneKey, Target
 from interp.models.attention import AttentionCall
 from interp.models.watch import value_norms
+
+Way = Literal["fused kernel", "exact blocks"]
+KERNEL: Way = "fused kernel"
+BLOCKS: Way = "exact blocks"
+MEANS_BY_KERNEL = frozenset({"cuda"})  # kinds of device on which the kernel's second run is quicker than blocks
 
 
 class Fused:
     """The statistics of one attention sublayer on one batch of equally long texts without padding.
 
     Each statistic is (batch, head, query_pos), nan where a query has no value, as its definition on patterns gives it.
+
+    Args:
+        call: the sublayer at work.
+        ids: the tokens that attend, axes (batch, query_pos).
+        w_o: the heads' output weights, axes (head, d_head, d_model).
+        asked: all that will be taken, so that one pass serves for all; what is not named here is taken when it is asked for.
     """
 
-    def __init__(self, call: AttentionCall, ids: torch.Tensor, w_o: torch.Tensor):
+    def __init__(self, call: AttentionCall, ids: torch.Tensor, w_o: torch.Tensor, asked: Iterable[Hashable] = ()):
         self.call, self.ids, self.w_o = call, ids.to(call.query.device), w_o
+        self._asked = tuple(asked)
+        self._taken: dict[Hashable, tuple[torch.Tensor, Way]] = {}
+        self._targets: dict[Target, torch.Tensor] = {}
+
+    def values(self, name: str) -> torch.Tensor:
+        """A head statistic by its name, computed once however many ask for it. Axes: (batch, head, query_pos)."""
+        return self.take(head_statistic_named(name).ask)
+
+    def take(self, asked: Hashable) -> torch.Tensor:
+        """A definition of `measures.per_query`, or a `forms.Taking`; computed once."""
+        self._make_sure_of((*self._asked, asked))
+        return self._taken[asked][0]
+
+    def way(self, asked: Hashable) -> Way:
+        """Which pass made it."""
+        self._make_sure_of((*self._asked, asked))
+        return self._taken[asked][1]
+
+    def at_offset(self, offset: int) -> torch.Tensor:
+        """p at key position query + offset; nan outside of the text."""
+        return self.take(OneKey(Offset(offset)))
+
+    @property
+    def finite(self) -> bool:
+        """False where attention is not a number: nan means "no such query" further on, and would drop out of means in silence."""
+        self._make_sure_of(self._asked)
+        return bool(self.call.output().sum(dtype=torch.float32).isfinite())
 
     @cached_property
     def lse(self) -> torch.Tensor:
@@ -41,47 +87,55 @@ class Fused:
         """||v_j W_O||. Axes: (batch, head, key_pos)."""
         return value_norms(self.call, self.w_o)
 
-    @cached_property
-    def centred_positions(self) -> torch.Tensor:
-        n = self.ids.shape[-1]
-        return torch.arange(n, device=self.ids.device, dtype=torch.float32) - (n - 1) / 2
+    def targets(self, target: Target) -> torch.Tensor:
+        """The one key that a statistic asks each query for, -1 where there is none. Axes: (batch, query_pos)."""
+        if target not in self._targets:
+            self._targets[target] = target.keys(self.ids)
+        return self._targets[target]
 
-    @cached_property
-    def means(self) -> torch.Tensor:
-        """sum_j p_ij f_j for f = (key, position, value norm). Axes: (batch, head, query_pos, d_head + 2)."""
-        features = torch.stack([self.centred_positions.expand_as(self.norms), self.norms], dim=-1)
-        return self.call.attend_to(torch.cat([self.call.key.float(), features], dim=-1)).float()
+    def _make_sure_of(self, asked: Iterable[Hashable]) -> None:
+        missing = [each for each in dict.fromkeys(asked) if each not in self._taken]
+        if not missing:
+            return
+        made = {each: self._kernel_for(each) for each in missing}
+        if all(by_kernel is not None for by_kernel in made.values()):
+            self._taken |= {each: (by_kernel(), KERNEL) for each, by_kernel in made.items() if by_kernel}
+        else:
+            self._taken |= {each: (values, BLOCKS) for each, values in self._by_blocks(missing).items()}
 
-    @cached_property
-    def by_rows(self) -> Mapping[str, torch.Tensor]:
-        """What a call that is not plain gives in one pass over its rows: weights on the targets by name, entropy, distance, moved norm."""
-        targets = {name: self.targets(name).expand_as(self.ids) for name in _TARGETS}
-        parts = [self._of_rows(rows, pattern.float(), targets) for rows, pattern in self.call.blocks()]
-        return {name: torch.cat([part[name] for part in parts], dim=2) for name in parts[0]}
+    def _by_blocks(self, asked: list[Hashable]) -> dict[Hashable, torch.Tensor]:
+        gathered = {each: each.empty(self) if isinstance(each, Taking) else per_query(self) for each in asked}
 
-    def _of_rows(self, rows: slice, pattern: torch.Tensor, targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        weights = {name: weight_on_target(pattern, keys[:, rows]) for name, keys in targets.items()}
-        moved = torch.linalg.vecdot(pattern, self.norms[:, :, None])
-        return {**weights, "entropy": entropy(pattern), "distance": self._distance_of(rows, pattern), "moved": moved}
+        def visit(rows: Rows) -> None:
+            for each, values in gathered.items():
+                gather(each, values, rows, self)
 
-    def _distance_of(self, rows: slice, pattern: torch.Tensor) -> torch.Tensor:
-        positions = self.centred_positions
-        return (pattern * (positions[rows, None] - positions[None, :]).abs()).sum(-1)
+        sweep(self.call, visit, logs=Entropy() in gathered)
+        return gathered
 
-    def targets(self, name: str) -> torch.Tensor:
-        """The one key that a statistic asks each query for, -1 where there is none. Axes: (batch or 1, query_pos)."""
-        return _TARGETS[name](self.ids)
+    # --- The fused kernel ---
 
-    def weight(self, name: str) -> torch.Tensor:
+    def _kernel_for(self, asked: Hashable) -> Callable[[], torch.Tensor] | None:
+        """How the fused kernel gives it; None where it cannot, or would take longer."""
+        if not self.call.fusable:
+            return None
+        if isinstance(asked, OneKey):
+            return partial(self._weight, asked.target)
+        if isinstance(asked, PairWeights):
+            return partial(asked.by_kernel, self)
+        if self.call.query.device.type not in MEANS_BY_KERNEL or self.call.query.dtype != self.call.wide:
+            return None
+        if isinstance(asked, Entropy):
+            return self._entropy
+        return self._distance if isinstance(asked, Distance) and self.call.causal else None
+
+    def _weight(self, target: Target) -> torch.Tensor:
         """p_ij at the target of each query."""
-        if not self.call.plain:
-            return self.by_rows[name]
-        return self.at_offset(_OFFSETS[name]) if name in _OFFSETS else self._gathered(self.targets(name))
-
-    def _gathered(self, targets: torch.Tensor) -> torch.Tensor:
-        call = self.call
-        index = targets.clamp_min(0)[:, None, :, None].expand(call.key.shape[0], call.key.shape[1], -1, call.key.shape[-1])
-        scores = (call.query.float() * call.key.gather(2, index).float()).sum(-1) * call.scale
+        if isinstance(target, Offset) and self.call.mask is None:
+            return self._diagonal(target.tokens)
+        call, targets = self.call, self.targets(target)
+        index = targets.clamp_min(0)[:, None, :, None].expand(*call.key.shape[:2], -1, call.key.shape[-1])
+        scores = (call.query.to(call.wide) * call.key.gather(2, index).to(call.wide)).sum(-1) * call.scale
         weights = torch.exp(scores - self.lse).masked_fill(~self._seen(targets), 0.0)
         return weights.masked_fill((targets < 0)[:, None], torch.nan)
 
@@ -94,79 +148,37 @@ class Fused:
         index = targets.clamp_min(0)[:, None, :, None].expand(texts, seen.shape[1], -1, 1)
         return seen.expand(texts, -1, -1, -1).gather(-1, index)[..., 0]
 
-    def at_offset(self, offset: int) -> torch.Tensor:
-        """p at key position query + offset; nan outside of the text."""
+    def _diagonal(self, offset: int) -> torch.Tensor:
+        """p at a fixed offset without a gather: queries and keys are slices."""
         call, n = self.call, self.ids.shape[-1]
-        targets = _beside(self.ids, offset)
-        if not call.plain:
-            return torch.cat([weight_on_target(p.float(), targets[:, rows].expand(len(p), -1)) for rows, p in call.blocks()], dim=2)
-        if call.mask is not None:
-            return self._gathered(targets)
         width = max(0, n - abs(offset))  # none in a text shorter than that
         queries, keys = (slice(start, start + width) for start in (max(0, -offset), max(0, offset)))
         weights = torch.full_like(self.lse, torch.nan)
         if offset > 0 and call.causal:
             weights[:, :, queries] = 0.0
             return weights
-        scores = torch.linalg.vecdot(call.query[:, :, queries].float(), call.key[:, :, keys].float()) * call.scale
+        scores = torch.linalg.vecdot(call.query[:, :, queries].to(call.wide), call.key[:, :, keys].to(call.wide)) * call.scale
         weights[:, :, queries] = torch.exp(scores - self.lse[:, :, queries])
         return weights
 
     @cached_property
-    def previous(self) -> torch.Tensor:
-        return self.weight("previous")
+    def _positions(self) -> torch.Tensor:
+        n = self.ids.shape[-1]
+        return torch.arange(n, device=self.ids.device, dtype=self.call.wide) - (n - 1) / 2
 
     @cached_property
-    def first(self) -> torch.Tensor:
-        return self.weight("first")
+    def _means(self) -> torch.Tensor:
+        """sum_j p_ij f_j for f = (key, position). Axes: (batch, head, query_pos, d_head + 1)."""
+        positions = self._positions[:, None].expand(*self.call.key.shape[:3], 1)
+        return self.call.attend_to(torch.cat([self.call.key.to(self.call.wide), positions], dim=-1))
 
-    def moved(self, weights: torch.Tensor, name: str) -> torch.Tensor:
-        """The norm-weighted share of one key for each query."""
-        norms = self.norms.gather(-1, self.targets(name).clamp_min(0)[:, None].expand(*self.norms.shape[:2], -1))
-        total = self.means[..., -1] if self.call.plain else self.by_rows["moved"]
-        return weights * norms / total.clamp_min(torch.finfo(torch.float32).tiny)
+    def _entropy(self) -> torch.Tensor:
+        return self.lse - torch.linalg.vecdot(self.call.query, self._means[..., :-1]) * self.call.scale
 
-    def entropy(self) -> torch.Tensor:
-        if not self.call.plain:
-            return self.by_rows["entropy"]
-        return self.lse - torch.linalg.vecdot(self.call.query.float(), self.means[..., :-2]) * self.call.scale
+    def _distance(self) -> torch.Tensor:
+        return self._positions - self._means[..., -1]
 
-    def distance(self) -> torch.Tensor:
-        if not self.call.plain:
-            return self.by_rows["distance"]
-        if self.call.causal:
-            return self.centred_positions - self.means[..., -2]
-        return torch.cat([self._distance_of(rows, pattern.float()) for rows, pattern in self.call.blocks()], dim=2)
-
-
-def _beside(ids: torch.Tensor, offset: int) -> torch.Tensor:
-    n = ids.shape[-1]
-    targets = torch.arange(n, device=ids.device) + offset
-    return torch.where((targets >= 0) & (targets < n), targets, -1)[None]
-
-
-def _first(ids: torch.Tensor) -> torch.Tensor:
-    """Key position 0; none for the first query, which under a causal mask has no choice."""
-    targets = torch.zeros_like(ids[:1])
-    targets[:, 0] = -1
-    return targets
-
-
-_OFFSETS = {"previous": -1, "next": 1}
-_TARGETS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "previous": lambda ids: _beside(ids, -1),
-    "next": lambda ids: _beside(ids, 1),
-    "first": _first,
-    "induction": lambda ids: copy_target(ids, 1),
-}
 
 FUSED: Mapping[str, Callable[[Fused], torch.Tensor]] = {
-    "entropy": Fused.entropy,
-    "previous": lambda fused: fused.previous,
-    "next": lambda fused: fused.weight("next"),
-    "first": lambda fused: fused.first,
-    "distance": Fused.distance,
-    "induction": lambda fused: fused.weight("induction"),
-    "previous_moved": lambda fused: fused.moved(fused.previous, "previous"),
-    "first_moved": lambda fused: fused.moved(fused.first, "first"),
+    name: partial(lambda name, fused: fused.values(name), name) for name in HEAD_STATISTICS
 }

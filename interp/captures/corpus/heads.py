@@ -1,203 +1,148 @@
-"""Reducers: what is kept of a corpus as it streams by.
+"""Head statistics over a corpus: the mean over all queries, or each text's by itself.
 
-    update(block)   fold one batch in
-    merge(other)    fold in what another reducer has seen
-    result(...)     the labelled statistics
-
-`merge` is associative and does not depend on the order (sums in float64), so a corpus can be split and put together again.
+Over an encoder-decoder's pairs each statistic has one more axis, `stack`: "E" the encoder, "D" the decoder, "X" its cross-attention; nan
+where a stack has no such layer or head, and in "X" where a statistic compares places in one text. `profile["entropy"].sel(stack="X")`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from collections.abc import Hashable, Mapping
 
+import numpy as np
 import torch
 
+from interp.captures.corpus.fused import BLOCKS, KERNEL, Fused
+from interp.captures.corpus.reducer import Reducer, part
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset, labelled
-from interp.measures.head_statistics import HEAD_STATISTICS
+from interp.core.sites import Stack, head_site
+from interp.measures.head_statistics import HEAD_STATISTICS, HeadStatistic, head_statistic_named
+from interp.models.points import Point
+
+STACKS: tuple[Stack, ...] = ("E", "D", "X")
 
 
-@dataclass(frozen=True, kw_only=True)
-class NeuronSums:
-    """Sums over the tokens of one batch and layer. Axes: (neuron,)."""
+class _OfHeads(Reducer):
+    """What both ways of keeping head statistics have in common."""
 
-    total: torch.Tensor
-    squares: torch.Tensor
-    active: torch.Tensor
-    largest: torch.Tensor
+    kinds = frozenset({"pattern"})
+    features = ("patterns",)
 
+    def __init__(self, statistics: tuple[str, ...]):
+        unknown = [name for name in statistics if not _known(name)]
+        if unknown:
+            raise DataError(f"statistics {unknown} are not known; expected some of: {', '.join(HEAD_STATISTICS)}, or one such as offset_-3")
+        super().__init__(statistics)
 
-@dataclass(kw_only=True)
-class Block:
-    """What one batch gave.
+    def at_point(self, point: Point) -> list[HeadStatistic]:
+        """The statistics that mean something there."""
+        return [statistic for statistic in map(head_statistic_named, self.names) if statistic.crossed or point.stack != "X"]
 
-    Attributes:
-        numbers: the examples' places in the corpus.
-        n_tokens: tokens in the batch.
-        sums: statistic -> sum over queries, axes (batch, layer, head).
-        counts: statistic -> queries that had a value, axes (batch, head) alike in every layer.
-        neurons: layer -> sums.
-    """
+    def asks(self, point: Point) -> list[Hashable]:
+        return [statistic.ask for statistic in self.at_point(point)]
 
-    numbers: list[int]
-    n_tokens: int
-    sums: dict[str, torch.Tensor] = field(default_factory=dict)
-    counts: dict[str, torch.Tensor] = field(default_factory=dict)
-    neurons: dict[int, NeuronSums] = field(default_factory=dict)
+    def note(self, name: str, point: Point, fused: Fused, n: torch.Tensor) -> None:
+        """Count the queries that had a value, and which pass made them."""
+        self.totals.add(part(f"n {name}", point), n)
+        self.totals.add(f"{fused.way(head_statistic_named(name).ask)} {name}", torch.tensor(1))
 
-
-@runtime_checkable
-class Reducer(Protocol):
-    """What `stream` feeds. `statistics` and `wants_neurons` say what must be computed for it."""
-
-    statistics: tuple[str, ...]
-    wants_neurons: bool
-
-    def update(self, block: Block) -> None: ...
-
-    def result(self, provenance: Provenance) -> Dataset: ...
+    def labelled(self, name: str, values: torch.Tensor, dims: list[str], provenance: Provenance) -> DataArray:
+        about = head_statistic_named(name)
+        return of_heads(
+            values, dims, name=name, long_name=about.long_name, units=about.units, source=about.source, provenance=provenance
+        ).assign_attrs(computed_by=computed_by(self.totals.sums, name))
 
 
-def _result(name: str, sums: torch.Tensor, counts: torch.Tensor, dims: list[str], provenance: Provenance) -> DataArray:
-    about = HEAD_STATISTICS[name]
-    result = labelled(
-        sums / counts, dims, name=name, long_name=about.long_name, units=about.units, source=about.source, provenance=provenance
-    )
-    return result.assign_attrs(n=int(counts.sum()))
-
-
-def _refuse_unknown(statistics: tuple[str, ...]) -> None:
-    unknown = [name for name in statistics if name not in HEAD_STATISTICS]
-    if unknown:
-        raise DataError(f"statistics {unknown} are not known; expected some of: {', '.join(HEAD_STATISTICS)}")
-
-
-class HeadMeans:
-    """Each statistic's mean over all queries of the corpus that have a value. Axes of the results: (layer, head)."""
-
-    wants_neurons = False
+class HeadMeans(_OfHeads):
+    """Each statistic's mean over all queries of the corpus that have a value. Axes of the results: (layer, head), or with stacks."""
 
     def __init__(self, statistics: tuple[str, ...] = tuple(HEAD_STATISTICS)):
-        _refuse_unknown(statistics)
-        self.statistics = statistics
-        self.sums: dict[str, torch.Tensor] = {}
-        self.counts: dict[str, torch.Tensor] = {}
+        super().__init__(statistics)
 
-    def update(self, block: Block) -> None:
-        for name in self.statistics:
-            self._add(name, block.sums[name].sum(0), block.counts[name].sum())
-
-    def merge(self, other: "HeadMeans") -> None:
-        _refuse_others(self.statistics, other.statistics)
-        for name, sums in other.sums.items():
-            self._add(name, sums, other.counts[name])
-
-    def _add(self, name: str, sums: torch.Tensor, count: torch.Tensor) -> None:
-        self.sums[name] = self.sums.get(name, torch.zeros_like(sums)) + sums
-        self.counts[name] = self.counts.get(name, torch.zeros_like(count)) + count
+    def attend(self, point: Point, fused: Fused) -> None:
+        for statistic in self.at_point(point):
+            values = fused.values(statistic.name)
+            self.totals.add(part(statistic.name, point), values.nansum(-1).double().sum(0))
+            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
 
     def result(self, provenance: Provenance) -> Dataset:
-        """One variable for each statistic; attribute n: queries that had a value."""
-        results = [_result(name, self.sums[name], self.counts[name], ["layer", "head"], provenance) for name in self.statistics]
-        return Dataset({result.name: result for result in results})
+        """One variable for each statistic; attributes n: queries that had a value, and computed_by: which pass made it."""
+        return Dataset({name: self._variable(name, provenance) for name in self.names})
+
+    def _variable(self, name: str, provenance: Provenance) -> DataArray:
+        sums, counts = (by_layer(self.totals.sums, each) for each in (name, f"n {name}"))
+        dims = ["layer", "head"] if counts.ndim == 1 else ["stack", "layer", "head"]
+        n = counts[0] if counts.ndim == 1 else counts[:, 0].nansum()
+        return self.labelled(name, sums / counts[..., None], dims, provenance).assign_attrs(n=int(n))
 
 
-def _refuse_others(ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
-    if set(ours) != set(theirs):
-        raise DataError(f"parts with the statistics {theirs} came; expected {ours} in every part of a corpus")
-
-
-class HeadMeansByText:
-    """Each statistic's mean in every text by itself: what a claim needs whose unit is the text. Axes: (batch, layer, head).
+class HeadMeansByText(_OfHeads):
+    """Each statistic's mean in every text by itself: what a claim needs whose unit is the text. Axes: (batch, layer, head), or with stacks.
 
     Takes memory in proportion to the number of texts, not of tokens. Parts of a corpus that will be merged are numbered through: give
     `stream` the `first` number of each.
     """
 
-    wants_neurons = False
-
-    def __init__(self, statistics: tuple[str, ...]):
-        _refuse_unknown(statistics)
-        self.statistics = statistics
-        self.rows: dict[str, dict[int, torch.Tensor]] = {name: {} for name in statistics}
-
-    def update(self, block: Block) -> None:
-        for name in self.statistics:
-            means = block.sums[name] / block.counts[name][:, None, None]
-            self.rows[name].update(zip(block.numbers, means, strict=True))
-
-    def merge(self, other: "HeadMeansByText") -> None:
-        _refuse_others(self.statistics, other.statistics)
-        twice = {number for name in self.statistics for number in self.rows[name].keys() & other.rows[name].keys()}
-        if twice:
-            raise DataError(
-                f"{len(twice)} texts, such as number {min(twice)}, are in both parts; expected parts numbered through: stream(first=...)"
-            )
-        for name in self.statistics:
-            self.rows[name].update(other.rows[name])
+    def attend(self, point: Point, fused: Fused) -> None:
+        for statistic in self.at_point(point):
+            values = fused.values(statistic.name)
+            self.totals.put(part(statistic.name, point), dict(zip(self.batch.numbers, values.double().nanmean(-1), strict=True)))
+            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
 
     def result(self, provenance: Provenance) -> Dataset:
         """One variable for each statistic; `batch` is the text's place in the corpus; nan where a text has no such query."""
-        variables: Mapping[str, DataArray] = {name: self._variable(name, provenance) for name in self.statistics}
-        return Dataset(variables)
+        return Dataset({name: self._variable(name, provenance) for name in self.names})
 
     def _variable(self, name: str, provenance: Provenance) -> DataArray:
-        values = torch.stack([self.rows[name][number] for number in sorted(self.rows[name])])
-        return _result(name, values, torch.ones(1, dtype=torch.float64), ["batch", "layer", "head"], provenance).assign_attrs(n=len(values))
+        texts = {key: torch.stack([rows[number] for number in self.numbers], dim=-1) for key, rows in self.totals.rows.items()}
+        values, counts = by_layer(texts, name).movedim(-1, 0), by_layer(self.totals.sums, f"n {name}")
+        dims = ["batch", "layer", "head"] if counts.ndim == 1 else ["batch", "stack", "layer", "head"]
+        n = counts[0] if counts.ndim == 1 else counts[:, 0].nansum()
+        return self.labelled(name, values, dims, provenance).assign_coords(batch=self.numbers).assign_attrs(n=int(n))
+
+    @property
+    def numbers(self) -> list[int]:
+        """The texts that were seen, in their order."""
+        return sorted(next(iter(self.totals.rows.values())))
 
 
-class NeuronMoments:
-    """Each neuron's mean, standard deviation, share of tokens at which it is above 0, and largest activation."""
+def _known(name: str) -> bool:
+    try:
+        head_statistic_named(name)
+    except DataError:
+        return False
+    return True
 
-    statistics: tuple[str, ...] = ()
-    wants_neurons = True
 
-    def __init__(self) -> None:
-        self.n_tokens = 0
-        self.sums: dict[int, NeuronSums] = {}
+def by_layer(parts: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+    """A statistic's parts, layer by layer. Axes: (layer, ...those of a part), or (stack, layer, ...) where the model has several stacks.
 
-    def update(self, block: Block) -> None:
-        self.n_tokens += block.n_tokens
-        for layer, sums in block.neurons.items():
-            self._add(layer, sums)
+    Stacks stand in the order E, D, X; a layer that a stack does not have, and heads that it does not have, are nan.
+    """
+    found: dict[str, dict[int, torch.Tensor]] = {}
+    for key, values in parts.items():
+        kept, _, place = key.rpartition(" ")
+        stack, _, layer = place.partition("L")
+        if kept == name and layer.isdigit():
+            found.setdefault(stack, {})[int(layer)] = values.double()
+    if set(found) == {""}:
+        return torch.stack([found[""][layer] for layer in sorted(found[""])])
+    stacks = [torch.stack([layers[layer] for layer in sorted(layers)]) for layers in (found.get(stack, {}) for stack in STACKS) if layers]
+    whole = torch.full((len(STACKS), *np.max([stack.shape for stack in stacks], axis=0)), torch.nan, dtype=torch.float64)
+    for number, values in zip([number for number, stack in enumerate(STACKS) if stack in found], stacks, strict=True):
+        whole[number][tuple(slice(size) for size in values.shape)] = values
+    return whole
 
-    def merge(self, other: "NeuronMoments") -> None:
-        self.n_tokens += other.n_tokens
-        for layer, sums in other.sums.items():
-            self._add(layer, sums)
 
-    def _add(self, layer: int, new: NeuronSums) -> None:
-        old = self.sums.get(layer)
-        self.sums[layer] = (
-            new
-            if old is None
-            else NeuronSums(
-                total=old.total + new.total,
-                squares=old.squares + new.squares,
-                active=old.active + new.active,
-                largest=torch.maximum(old.largest, new.largest),
-            )
-        )
+def of_heads(values: torch.Tensor, dims: list[str], **about) -> DataArray:
+    """A labelled result of heads; with an axis `stack` each site says its stack: "XL0H1"."""
+    result = labelled(values, dims, **about)
+    if "stack" not in dims:
+        return result
+    layers, heads = result.sizes["layer"], result.sizes["head"]
+    sites = [[[head_site(layer, head, stack) for head in range(heads)] for layer in range(layers)] for stack in STACKS]
+    return result.assign_coords(stack=list(STACKS), site=(("stack", "layer", "head"), sites))
 
-    def result(self, provenance: Provenance) -> Dataset:
-        """Variables neuron_mean, neuron_sd, neuron_active, neuron_max; axes (layer, neuron); attribute n: tokens."""
-        layers = [self.sums[layer] for layer in sorted(self.sums)]
-        n = self.n_tokens
-        mean = torch.stack([sums.total for sums in layers]) / n
-        spread = (torch.stack([sums.squares for sums in layers]) / n - mean**2).clamp_min(0).sqrt()
-        active = torch.stack([sums.active for sums in layers]) / n
-        largest = torch.stack([sums.largest for sums in layers])
-        return Dataset(
-            {
-                "neuron_mean": self._variable(mean, "neuron_mean", "mean activation", "activation", provenance),
-                "neuron_sd": self._variable(spread, "neuron_sd", "standard deviation of the activation", "activation", provenance),
-                "neuron_active": self._variable(active, "neuron_active", "share of tokens above 0", "share", provenance),
-                "neuron_max": self._variable(largest, "neuron_max", "largest activation", "activation", provenance),
-            }
-        )
 
-    def _variable(self, values: torch.Tensor, name: str, long_name: str, units: str, provenance: Provenance) -> DataArray:
-        result = labelled(values, ["layer", "neuron"], name=name, long_name=long_name, units=units, provenance=provenance)
-        return result.assign_attrs(n=self.n_tokens)
+def computed_by(sums: Mapping[str, torch.Tensor], name: str) -> str:
+    """Which pass made a statistic: "fused kernel", "exact blocks", or both, where families or batches differ."""
+    return " and ".join(way for way in (KERNEL, BLOCKS) if f"{way} {name}" in sums)

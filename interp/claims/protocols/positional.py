@@ -21,9 +21,9 @@ from itertools import takewhile
 import numpy as np
 import torch
 
-from interp.captures.fused import Fused
-from interp.captures.reducers import HeadMeansByText
-from interp.captures.stream import stream
+from interp.captures.corpus.fused import Fused
+from interp.captures.corpus.heads import HeadMeansByText
+from interp.captures.corpus.stream import stream
 from interp.claims.claim import Claim, PositionalHead
 from interp.claims.protocols.finding import Finding, Tell, best_upper, halves, sampled_evidence
 from interp.claims.rule import decide, passes

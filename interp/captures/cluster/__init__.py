@@ -1,0 +1,1 @@
+"""A corpus run on many machines: the only room that imports Ray."""
