@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 import transformers
+from checked import with_checks
 from tiny_families import BASE, DECODERS, FORMS, Form, drawn, words
 
 from interp.captures.activations import Activations
 from interp.captures.prompt import capture
-from interp.checks.selfcheck import with_checks
 from interp.models.load import load_model
 from interp.models.model import Model
 from interp.texts.tokens import tokenize

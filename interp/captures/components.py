@@ -11,7 +11,6 @@ import torch
 from interp.core.sites import head_site
 from interp.measures.contributions import direct_logits
 from interp.models.anatomy import Sublayer
-from interp.models.model import bias_of
 from interp.models.norms import frozen
 from interp.models.precision import wide
 
@@ -68,7 +67,7 @@ def _write(seen: "Activations", sublayer: Sublayer, pos: int) -> tuple[torch.Ten
     if sublayer.kind == "mlp":
         return seen.tensor("mlp_out", layer, stack)[pos][None], [f"{_layer(sublayer)} FFN"]
     heads = torch.einsum("hd,hdm->hm", wide(seen.tensor("z", layer, stack)[pos]), wide(model.W_O(layer, stack)))
-    parts = torch.cat([heads, wide(bias_of(model.at(sublayer.out)))[None]])
+    parts = torch.cat([heads, wide(model.b_O(layer, stack))[None]])
     names = [head_site(layer, head, stack) for head in range(len(heads))] + [f"{_layer(sublayer)} bias"]
     held = frozen(model.at(sublayer.norm_out), parts.sum(0))
     parts = held(parts)

@@ -4,7 +4,7 @@ In numbered steps: (1) the text becomes tokens, in an encoder-decoder two rows o
 watcher; (4) the stream is rebuilt from what was written into it, and the error is part of the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import torch
@@ -36,7 +36,7 @@ def capture(
     text: str | Example,
     *,
     target: str | Example | None = None,
-    keep: Sequence[Kind] | None = None,
+    keep: Kind | Sequence[Kind] | None = None,
     window: bool = False,
     memory_limit: int = MEMORY_LIMIT,
 ) -> Activations:
@@ -47,7 +47,7 @@ def capture(
         text: a text, or an example that `interp.texts` made.
         target: for an encoder-decoder: the text that its decoder writes. Its row begins with the model's start token, and each
             position predicts the next.
-        keep: kinds of points (see `models.points`); None: what rebuilds the stream, with patterns and neurons.
+        keep: kinds of points (see `models.points`), or one; None: what rebuilds the stream, with patterns and neurons.
         window: for a text longer than the context: take as much of its beginning as fits. `Activations.windowed` says so.
         memory_limit: bytes that the kept tensors may take.
     Returns: the activations, with the stream's reconstruction error.
@@ -63,13 +63,10 @@ def capture(
         True
     """
     model.require("capture")
-    kinds = everything(model.anatomy) if keep is None else tuple(keep)
-    unknown = [kind for kind in kinds if kind not in get_args(Kind)]
-    if unknown:
-        raise SiteError(f"keep={unknown} came; expected kinds out of: {', '.join(get_args(Kind))}")
+    kinds = everything(model.anatomy) if keep is None else _kinds(keep)
     example, windowed = _example(model, text, window)
     row = target_row(model, target)
-    refuse_over(memory_limit, model.anatomy, len(example), kinds, n_target=0 if row is None else len(row))
+    refuse_over(memory_limit, model, len(example), kinds, n_target=0 if row is None else len(row))
     watcher = Keep(model, kinds)
     with watching(watcher):
         out = model.run(torch.tensor([example.ids]), target=None if row is None else torch.tensor([row.ids]))
@@ -82,6 +79,15 @@ def capture(
         reconstruction_error=reconstruction_error(model, watcher.arrays),
         windowed=windowed,
     )
+
+
+def _kinds(keep: object) -> tuple[Kind, ...]:
+    one = isinstance(keep, str) or not isinstance(keep, Iterable)
+    kinds = (keep,) if one else tuple(keep)  # type: ignore[arg-type]
+    unknown = [kind for kind in kinds if kind not in get_args(Kind)]
+    if unknown:
+        raise SiteError(f"keep={unknown} came; expected kinds out of: {', '.join(get_args(Kind))}")
+    return kinds  # type: ignore[return-value]
 
 
 def _example(model: Model, text: str | Example, window: bool) -> tuple[Example, bool]:

@@ -99,7 +99,7 @@ def _rebuilt_write(model: Model, seen: _Seen, sublayer: Sublayer) -> torch.Tenso
     if sublayer.kind == "mlp":
         return norm(parts @ model.W_out(sublayer.layer, sublayer.stack) + bias_of(model.at(sublayer.out)))
     heads = torch.einsum("bphd,hdm->bphm", parts, model.W_O(sublayer.layer, sublayer.stack))
-    return norm(heads.sum(2) + bias_of(model.at(sublayer.out)))
+    return norm(heads.sum(2) + model.b_O(sublayer.layer, sublayer.stack))
 
 
 def _layer_errors(model: Model, seen: _Seen, stack: StackAnatomy, layer: int) -> Iterator[tuple[str, float]]:

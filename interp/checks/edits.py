@@ -50,15 +50,21 @@ def neurons(bench: Bench) -> float:
 class _SameInput:
     """The watcher that lets every FFN read the first token's input at all positions, and keeps what it writes then."""
 
-    kinds: frozenset[str] = frozenset({"mlp_in", "mlp_out"})
+    kinds: frozenset[str] = frozenset({"mlp_in", "expert_weights", "mlp_out"})
 
     def __init__(self) -> None:
         self.written: list[torch.Tensor] = []
+        self.sent: torch.Tensor | None = None
 
     def at(self, point: Point, tensor: torch.Tensor) -> torch.Tensor | None:
         if point.kind == "mlp_in":
             return tensor[:, :1].expand_as(tensor).clone()
-        self.written.append(tensor.detach())
+        if point.kind == "expert_weights":
+            self.sent = (tensor != 0).any(-1)
+            return None
+        # An expert that is full (Switch) takes no more of these like tokens: they are left out.
+        self.written.append(tensor.detach() if self.sent is None else tensor.detach()[self.sent][None])
+        self.sent = None
         return None
 
     def attend(self, point: Point, call: AttentionCall) -> None:

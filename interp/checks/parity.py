@@ -6,6 +6,7 @@ import torch
 
 from interp.captures.rebuild import worst
 from interp.checks.bench import Bench, difference
+from interp.models.model import Model
 from interp.models.points import Kind, watching
 from interp.models.watch import Keep
 
@@ -44,22 +45,28 @@ def masked(bench: Bench) -> float:
 
 
 def padding(bench: Bench) -> float:
-    """Two rows of different lengths in one batch, right-padded, against each alone; attention watched and not."""
+    """Texts of different lengths in one batch, right-padded (so are decoders' rows), against each alone; attention watched and not."""
     model, (batch, target) = bench.model, bench.both_ways()
-    short = max(1, batch.shape[1] - 3)
-    pad = model.hf.config.pad_token_id
-    batch[1, short:] = pad if pad is not None and 0 <= pad < model.anatomy.d_vocab else 0
-    mask = torch.ones_like(batch)
-    mask[1, short:] = 0
-    alone = model.run(batch[1:, :short], target=None if target is None else target[1:])
-    quiet = model.run(batch, mask, target=target)
+    mask, short = _padded(model, batch, 3)
+    target_mask, short_target = (None, None) if target is None else _padded(model, target, 2)
+    alone = model.run(short, target=short_target)
+    quiet = model.run(batch, mask, target=target, target_mask=target_mask)
     with watching(Keep(model, ["pattern"])):
-        watched = model.run(batch, mask, target=target)
+        watched = model.run(batch, mask, target=target, target_mask=target_mask)
     return worst(
         error
         for together in (quiet, watched)
         for error in (difference(together[:1], bench.quiet), difference(together[1:, : alone.shape[1]], alone))
     )
+
+
+def _padded(model: Model, rows: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put padding in the place of the second row's last `n` tokens. Returns: the mask, and what is left of that row. (2, pos), (1, pos)."""
+    left, pad = max(1, rows.shape[1] - n), model.hf.config.pad_token_id
+    rows[1, left:] = pad if pad is not None and 0 <= pad < model.anatomy.d_vocab else 0
+    mask = torch.ones_like(rows)
+    mask[1, left:] = 0
+    return mask, rows[1:, :left]
 
 
 def batching(bench: Bench) -> float:

@@ -7,7 +7,7 @@ hold, and what is disabled by name where it does not, is the table `CHECKS`: `pa
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from interp.checks import additions, edits, parity
 from interp.checks.bench import Bench, bench, tolerance_for
@@ -70,7 +70,7 @@ CHECKS = (
         unit="relative",
         features=("neurons", "experts", "ablation"),
         measure=additions.rebuilt("neurons"),
-        applies=lambda anatomy: _dense(anatomy) or _mixed(anatomy),
+        applies=_has_ffn,
     ),
     Check(
         name="up and gate are what the FFN's projections write",
@@ -143,7 +143,7 @@ CHECKS = (
 def check(model: Model) -> Report:
     """Check the instrument on `model`.
 
-    Returns: a report with a figure and a tolerance for each check. `with_checks` makes a model that refuses what failed.
+    Returns: a report with a figure and a tolerance for each check. `cache.with_cached_checks` makes a model that refuses what failed.
 
     Example:
         >>> from interp.models.load import load_model
@@ -153,11 +153,6 @@ def check(model: Model) -> Report:
     began = time.perf_counter()
     findings = tuple(_findings(model))
     return Report(model=model.name, fingerprint=model.fingerprint, findings=findings, elapsed_s=time.perf_counter() - began)
-
-
-def with_checks(model: Model) -> Model:
-    """The model, refusing by name whatever its self-check disabled."""
-    return replace(model, disabled={**never_there(model.anatomy), **check(model).disabled})
 
 
 def never_there(anatomy: Anatomy) -> dict[str, str]:

@@ -37,12 +37,12 @@ class Site:
         return f"{self.stack}L{self.layer}{_LETTERS[self.kind]}{'' if self.index is None else self.index}"
 
     @classmethod
-    def parse(cls, text: str) -> "Site":
+    def parse(cls, text: object) -> "Site":
         """Read a site from its written form.
 
         Raises: SiteError when `text` is not one.
         """
-        found = _WRITTEN.fullmatch(text.strip())
+        found = _WRITTEN.fullmatch(text.strip()) if isinstance(text, str) else None
         if not found:
             raise SiteError(f"{text!r} is not a site; expected the form L5H1 (head), L3N1024 (neuron) or L3 (layer), from 0")
         stack, layer, letter, index = found.groups()

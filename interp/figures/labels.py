@@ -5,6 +5,7 @@ A leading space, a line break or a control character would be invisible or would
 """
 
 import html
+import unicodedata
 from collections.abc import Sequence
 
 MOST_LABELS = 64
@@ -47,6 +48,19 @@ def escaped(text: str) -> str:
         '&lt;b&gt;&#36;x&#36;'
     """
     return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def isolated(text: str) -> str:
+    """A text that runs from right to left, kept to itself: a space, stop or number at its end stays there, and what is beside it beside it.
+
+    Told by its letters (Hebrew, Arabic); U+2068 and U+2069 stand around it, which a browser obeys. Any other text is as it was.
+
+    Example:
+        >>> isolated("sea"), len(isolated("\u05d9\u05dd")) - len("\u05d9\u05dd")
+        ('sea', 2)
+    """
+    leftward = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text)
+    return f"\u2068{text}\u2069" if leftward else text
 
 
 def ticks(labels: Sequence[str], most: int = MOST_LABELS) -> list[int]:

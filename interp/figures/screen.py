@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from interp.core.errors import DataError
 from interp.figures.description import Bars, Description, HeatMap, Lines, Reference, Series
-from interp.figures.labels import MOST_CHARACTERS, escaped, shortened, shown, ticks
+from interp.figures.labels import MOST_CHARACTERS, escaped, isolated, shortened, shown, ticks
 from interp.figures.scales import (
     DASHES,
     LEAST_PX,
@@ -182,7 +182,7 @@ def _written(labels: Sequence[str], *, across: bool = False) -> dict[str, Any]:
     texts = [shortened(shown(labels[at]), _MOST_ACROSS if across else MOST_CHARACTERS) for at in places]
     font = {"size": TEXT_PX if len(places) <= 32 else LEAST_PX}
     turned = {"tickangle": -90 if max(map(len, texts)) * len(texts) > _FIT_ACROSS else 0} if across else {}
-    ticked = {"tickmode": "array", "tickvals": places, "ticktext": [escaped(text) for text in texts], "tickfont": font}
+    ticked = {"tickmode": "array", "tickvals": places, "ticktext": [escaped(isolated(text)) for text in texts], "tickfont": font}
     return {**ticked, **turned, "showgrid": False, "zeroline": False}
 
 

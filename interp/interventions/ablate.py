@@ -23,6 +23,7 @@ import torch
 
 from interp.core.errors import DataError, InterventionError, SiteError
 from interp.core.sites import Site, Stack
+from interp.interventions.took_place import insist, refuse_cache, refuse_none
 from interp.models.attention import AttentionCall
 from interp.models.model import Model
 from interp.models.points import Kind, Point, watching
@@ -51,11 +52,8 @@ class _Replace:
         self.changed: set[Site] = set()
 
     def attend(self, point: Point, call: AttentionCall) -> None:
-        if point.owner == self.owner and point.stack != "X" and call.query.shape[2] != call.key.shape[2]:
-            raise InterventionError(
-                "the model runs with a key-value cache, so a token's place in the text is not known here; "
-                "expected how='zero', or use_cache=False"
-            )
+        if point.owner == self.owner:
+            refuse_cache(point, call, expected="how='zero', or use_cache=False")
 
     def at(self, point: Point, seen: torch.Tensor) -> torch.Tensor | None:
         place = (point.kind, point.layer, point.stack)
@@ -94,12 +92,14 @@ def place_of(site: Site) -> Place:
 
 
 @contextmanager
-def ablate(model: Model, sites: str | Iterable[str], *, how: How = "mean", over: Iterable[Text] = (), seed: int = 0) -> Iterator[None]:
+def ablate(
+    model: Model, sites: str | Site | Iterable[str | Site], *, how: How = "mean", over: Iterable[Text] = (), seed: int = 0
+) -> Iterator[None]:
     """Switch heads, neurons or experts off for every run of `model` inside the block, in this context only.
 
     Args:
         model: from `interp.load`.
-        sites: "L2H3", "L3N1024", "L3E2", or several; in an encoder-decoder "EL2H3", "DL2H3", or "XL2H3" for cross-attention.
+        sites: "L2H3", "L3N1024", "L3E2", a `Site`, or several; in an encoder-decoder "EL2H3", "DL2H3", or "XL2H3" for cross-attention.
         how: "zero", "mean" or "resample".
         over: for mean and resample: texts to take the values from, at least as long as those that will run; pairs of text and target in an
             encoder-decoder.
@@ -118,26 +118,30 @@ def ablate(model: Model, sites: str | Iterable[str], *, how: How = "mean", over:
         (True, True)
     """
     model.require("ablation")
-    wanted = _existing(model, sites)
+    wanted = model.anatomy.parts(sites)
+    refuse_none("site", wanted)
     _refuse_how(how, wanted)
-    single = isinstance(over, str | Example) or (model.anatomy.encoder_decoder and isinstance(over, tuple) and _is_pair(over))
-    texts: list[Text] = [over] if single else list(over)  # type: ignore[list-item]
-    editor = _Replace(model, wanted, None if how == "zero" else _values(model, wanted, how, texts), seed)
+    editor = _Replace(model, wanted, None if how == "zero" else _values(model, wanted, how, _texts(model, over)), seed)
     with watching(editor):
         yield
-    _insist(editor, wanted)
+    insist("the ablation of", wanted, fired=editor.fired, changed=editor.changed, dead="its hook is dead", same=_SAME)
+
+
+_SAME = "its values are already those that were to replace them (is over= the text itself? was the expert chosen, the neuron not 0?)"
+
+
+def _texts(model: Model, over: object) -> list[Text]:
+    """Several texts; one is as good."""
+    if isinstance(over, str | Example) or (model.anatomy.encoder_decoder and isinstance(over, tuple) and _is_pair(over)):
+        return [over]  # type: ignore[list-item]
+    if not isinstance(over, Iterable):
+        raise DataError(f"over={over!r} came; expected texts to take values from: over=[text, ...]")
+    return list(over)
 
 
 def _is_pair(over: tuple) -> bool:
     """A text and its target; no single text would do where two are read."""
     return len(over) == 2 and all(isinstance(part, str | Example) for part in over)
-
-
-def _existing(model: Model, written: str | Iterable[str]) -> list[Site]:
-    found = [model.anatomy.part(name) for name in ([written] if isinstance(written, str) else written)]
-    if not found:
-        raise InterventionError("no site was named; expected at least one, such as 'L0H0'")
-    return found
 
 
 def _refuse_how(how: str, wanted: Sequence[Site]) -> None:
@@ -166,15 +170,3 @@ def _kept(model: Model, text: Text, places: set[Place]) -> dict[Place, torch.Ten
     with watching(keep):
         run_on(model, text, logits=False)
     return {place: keep.arrays[Point(kind=place[0], layer=place[1], stack=place[2]).name][0] for place in places}
-
-
-def _insist(editor: _Replace, wanted: Sequence[Site]) -> None:
-    silent = [str(site) for site in wanted if site not in editor.fired]
-    if silent:
-        raise InterventionError(f"the ablation of {', '.join(silent)} never fired: no model ran inside the block, or its hook is dead")
-    same = [str(site) for site in wanted if site not in editor.changed]
-    if same:
-        raise InterventionError(
-            f"the ablation of {', '.join(same)} changed nothing: its values are already those that were to replace them "
-            "(is over= the text itself? was the expert chosen, the neuron not 0?)"
-        )

@@ -1,8 +1,9 @@
 """What an intervention does to the prediction: nats of loss, logits of difference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
 
@@ -46,7 +47,11 @@ def loss_nats(logits: torch.Tensor, ids: torch.Tensor) -> float:
 
 
 def effect(
-    model: Model, text: Text, intervention: Callable[[], AbstractContextManager], *, answers: tuple[int, int] | None = None
+    model: Model,
+    text: Text,
+    intervention: Callable[[], AbstractContextManager],
+    *,
+    answers: tuple[SupportsIndex, SupportsIndex] | None = None,
 ) -> Effect:
     """Run a text without and with an intervention.
 
@@ -55,8 +60,8 @@ def effect(
         text: what is predicted; for an encoder-decoder a pair, of which the second is.
         intervention: makes the `with` block, e.g. `lambda: ablate(model, "L2H3", how="zero")`.
         answers: two token ids: the change of logit[first] - logit[second] at the last position is measured as well.
-    Raises: CheckFailed for a model that does not predict the next token; TextError for a single token, which nothing predicts; what the
-        intervention raises.
+    Raises: CheckFailed for a model that does not predict the next token; TextError for a single token, which nothing predicts, and for
+        answers that are not two ids of the vocabulary; what the intervention raises.
 
     Example:
         >>> import interp
@@ -69,6 +74,7 @@ def effect(
         raise CheckFailed(
             f"{model.name} does not predict the next token, so an effect in nats has no meaning; expected a decoder with its head"
         )
+    asked = None if answers is None else _two_ids(model, answers)
     example, target = rows_of(model, text)
     predicted = example if target is None else target
     if len(predicted) < 2:
@@ -80,9 +86,16 @@ def effect(
     return Effect(
         loss_before_nats=loss_nats(before, ids),
         loss_after_nats=loss_nats(after, ids),
-        logit_difference_before=_difference(before, answers),
-        logit_difference_after=_difference(after, answers),
+        logit_difference_before=_difference(before, asked),
+        logit_difference_after=_difference(after, asked),
     )
+
+
+def _two_ids(model: Model, answers: object) -> tuple[int, int]:
+    found = [answers] if isinstance(answers, str) or not isinstance(answers, Iterable) else list(answers)
+    if len(found) != 2 or any(isinstance(token, str) for token in found):
+        raise TextError(f"answers={answers!r} came; expected two token ids: answers=(id of the one, id of the other)")
+    return model.token_id(found[0]), model.token_id(found[1])
 
 
 def _difference(logits: torch.Tensor, answers: tuple[int, int] | None) -> float | None:

@@ -11,7 +11,7 @@ from interp.core.results import DataArray, labelled
 from interp.lens.bridge import LOCK, bridge, processed, refuse_headless
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
-from interp.texts.tokens import tokenize
+from interp.texts.tokens import spelled, tokenize
 
 _Refusals = tuple[tuple[Callable[[Anatomy], bool], str], ...]
 _OURS = "ask for capture(...).contributions(...)"
@@ -60,7 +60,7 @@ def logit_lens(model: Model, text: str) -> DataArray:
         _, cache = booted.run_with_cache(ids[:, :-1])
         likely = theirs(booted, cache=cache, positions=None, targets=ids[:, 1:], return_type="log_probs")
         best = theirs(booted, cache=cache, positions=None, top_k=1)
-    words = [[model.tokenizer.decode([int(i)]) for i in row] for row in best.readout.top_ids[:, 0, :, 0]]  # type: ignore[index]
+    words = [[spelled(int(token), model.tokenizer) for token in row] for row in best.readout.top_ids[:, 0, :, 0]]  # type: ignore[index]
     provenance = Provenance(model=model.name, fingerprint=model.fingerprint, data=text_hash([text]))
     return labelled(
         -likely.values[:, 0, :, 0],
@@ -98,9 +98,7 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
     from transformer_lens.tools.analysis import direct_logit_attribution as theirs
 
     _refuse(model, _NO_ATTRIBUTION)
-    wrong = [token for token in (answer, against) if not 0 <= token < model.anatomy.d_vocab]
-    if wrong:
-        raise TextError(f"token id {wrong[0]} came; {model.name} has ids 0-{model.anatomy.d_vocab - 1}")
+    answer, against = model.token_id(answer), model.token_id(against)
     example = tokenize(text, model.tokenizer, n_ctx=model.anatomy.n_ctx)
     with LOCK, torch.no_grad(), _their_refusals(model):
         found = theirs(processed(model), torch.tensor([example.ids], device=model.device), answer, against, unit="head")
@@ -108,7 +106,7 @@ def direct_logit_attribution(model: Model, text: str, answer: int, against: int)
         found.attribution.flatten(),
         ["component"],
         name="direct_logit_attribution",
-        long_name=f"direct attribution to {model.tokenizer.decode([answer])!r} against {model.tokenizer.decode([against])!r}",
+        long_name=f"direct attribution to {spelled(answer, model.tokenizer)!r} against {spelled(against, model.tokenizer)!r}",
         units="logits",
         source="transformer_lens.tools.analysis.direct_logit_attribution",
         provenance=Provenance(model=model.name, fingerprint=model.fingerprint, data=text_hash([text])),

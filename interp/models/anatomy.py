@@ -192,7 +192,7 @@ class Anatomy:
             raise SiteError(f"stack {stack!r}: this model has {have} (E: encoder, D: decoder, X: cross-attention, '': the only one)")
         return found
 
-    def head(self, written: str) -> Site:
+    def head(self, written: object) -> Site:
         """A head by its written name: "L2H3"; in an encoder-decoder "EL2H3", "DL2H3" or "XL2H3" (cross-attention).
 
         Raises: SiteError for what is not a head, or does not exist here.
@@ -202,30 +202,35 @@ class Anatomy:
             raise SiteError(f"{written} is a {site.kind}; expected a head such as {'DL0H0' if self.encoder_decoder else 'L0H0'}")
         return site
 
-    def part(self, written: str) -> Site:
-        """A head, neuron or expert by its written name: "L2H3", "L2N100", "L2E1".
+    def part(self, written: object) -> Site:
+        """A head, neuron or expert by its written name, "L2H3", "L2N100", "L2E1", or as a `Site`.
 
         Raises: SiteError for what is none of these, or does not exist here.
         """
-        site = Site.parse(written)
+        site = written if isinstance(written, Site) else Site.parse(written)
         stack = self.stack(site.stack)
         if site.index is None:
             raise SiteError(f"{written} is a whole layer; expected a head, neuron or expert, such as {written}H0")
-        if site.layer >= stack.n_layers:
+        if not 0 <= site.layer < stack.n_layers:
             raise SiteError(f"{written}: this model has layers 0-{stack.n_layers - 1}")
         ffn = None if site.stack == "X" else self.ffn(site.layer, site.stack)
         mixed = ffn is not None and bool(ffn.experts)
         neurons = 0 if ffn is None or mixed else ffn.n_neurons
         size = {"head": stack.n_heads, "neuron": neurons, "expert": self.n_experts if mixed else 0}[site.kind]
-        if site.index >= size:
+        if not 0 <= site.index < size:
             raise SiteError(
                 f"{written}: this model has " + (f"{site.kind}s 0-{size - 1} in each layer" if size else f"no {site.kind}s in that layer")
             )
         return site
 
-    def heads(self, written: str | Iterable[str]) -> list[Site]:
-        """Several heads by their written names; one is as good."""
-        return [self.head(name) for name in ([written] if isinstance(written, str) else written)]
+    def parts(self, written: object) -> list[Site]:
+        """Several heads, neurons and experts, each once; one by itself is as good. Raises: SiteError as `part`."""
+        one = isinstance(written, str | Site) or not isinstance(written, Iterable)
+        return list(dict.fromkeys(self.part(name) for name in ([written] if one else written)))  # type: ignore[attr-defined]
+
+    def heads(self, written: object) -> list[Site]:
+        """Several heads, each once; one by itself is as good. Raises: as `parts`, and SiteError for what is not a head."""
+        return [self.head(site) for site in self.parts(written)]
 
     def sublayers(self) -> Iterator[Sublayer]:
         """All sublayers, stack by stack, layer by layer, in the order in which they write."""

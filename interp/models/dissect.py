@@ -72,8 +72,6 @@ def _refuse_unverified_options(hf: PreTrainedModel, family: Family) -> None:
             f"Switch in {hf.dtype}: its router turns its weights into float32 as it runs, so the model would change under the instrument; "
             "expected dtype=torch.float32"
         )
-    if getattr(config, "quantization_config", None) is not None:
-        raise ModelUnsupported("a quantised model came; expected float16, bfloat16 or float32 weights: load the original checkpoint")
 
 
 def _unembed(hf: PreTrainedModel, family: Family, d_model: int) -> str:

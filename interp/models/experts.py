@@ -136,7 +136,7 @@ def routing_of(ffn: torch.nn.Module) -> Routing:
     if routing is None or not code.startswith("transformers.models."):
         raise ModelUnsupported(f"{code}.{type(ffn).__name__} came; expected one of transformers' own: {', '.join(ROUTINGS)}")
     if type(ffn.experts).__module__ != code:
-        raise ModelUnsupported(f"{type(ffn.experts).__name__} came as experts (quantised?); expected those of {code}: load the original")
+        raise ModelUnsupported(f"{type(ffn.experts).__name__} came as experts; expected those of {code}: load the original")
     if getattr(ffn.experts, "_is_expert_parallel", False):
         raise ModelUnsupported("experts spread over devices came (expert parallelism); expected all on one: load the model without it")
     return routing

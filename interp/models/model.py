@@ -8,12 +8,13 @@ import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from interp.core.errors import CheckFailed, EmptyText, ModelUnsupported, SiteError, TextError, TextTooLong
+from interp.core.errors import CheckFailed, EmptyText, ModelError, ModelUnsupported, SiteError, TextError, TextTooLong
 from interp.core.sites import Stack
 from interp.models import attention, hooks
 from interp.models.anatomy import Anatomy, Sublayer
@@ -32,6 +33,7 @@ class Model:
         anatomy: its parts.
         fingerprint: hash of its weights.
         disabled: feature -> reason, for what a self-check found wrong; `require` refuses these.
+        stamp: how the weights stood when they were hashed; a run refuses them as anything else.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Model:
     anatomy: Anatomy
     fingerprint: str
     disabled: Mapping[str, str] = field(default_factory=dict)
+    stamp: tuple = field(default=(), repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -83,6 +86,19 @@ class Model:
         """The unembedding. Axes: (d_model, d_vocab)."""
         return weight_in_out(self.at(self.anatomy.unembed))
 
+    def token_id(self, token: object) -> int:
+        """An entry of the vocabulary, as a plain int; numpy's and torch's whole numbers are as good.
+
+        Raises: TextError for what is no id of this model's.
+        """
+        try:
+            found = index(token)  # type: ignore[arg-type]
+        except TypeError:
+            raise TextError(f"{token!r} came as a token; expected a word of one token, or a token id") from None
+        if not 0 <= found < self.anatomy.d_vocab:
+            raise TextError(f"token id {found} came; {self.name} has ids 0-{self.anatomy.d_vocab - 1}")
+        return found
+
     def start_token(self) -> int:
         """The token with which the decoder of an encoder-decoder begins.
 
@@ -121,9 +137,11 @@ class Model:
             logits: False leaves the unembedding out, where the family lets it.
         Returns: logits (batch, pos, d_vocab), or the last hidden state (batch, pos, d_model); those of the decoder's row where there is
             one.
-        Raises: EmptyText, TextTooLong (rotary families would run on without a word), TextError for ids that are not in the vocabulary, or
-            for a decoder's row that is missing or that nobody reads.
+        Raises: EmptyText, TextTooLong (rotary families would run on without a word), TextError for ids that are not in the vocabulary or
+            have other axes, for a decoder's row that is missing or that nobody reads, or for a mask that pads on the left; ModelError when
+            the weights were changed since the model was loaded.
         """
+        self._refuse_changed_weights()
         self._refuse(ids)
         _refuse_mask(ids, mask)
         body: torch.nn.Module = self.hf if logits and self.anatomy.lm_head else self.hf.base_model
@@ -134,15 +152,26 @@ class Model:
 
     def _second_row(self, target: torch.Tensor | None, mask: torch.Tensor | None) -> dict[str, torch.Tensor | None]:
         if not self.anatomy.encoder_decoder:
-            if target is not None:
+            if target is not None or mask is not None:
                 raise TextError(f"a second text came; {self.name} has one stack and reads one text")
             return {}
         if target is None:
             raise TextError(f"{self.name} is an encoder-decoder: expected a second text for its decoder (target=...)")
         self._refuse(target)
+        _refuse_mask(target, mask)
         return {"decoder_input_ids": target, "decoder_attention_mask": mask}
 
+    def _refuse_changed_weights(self) -> None:
+        """The fingerprint and the self-check are of the weights as they were. Not seen: a change through `weight.data`."""
+        if stamp_of(self.hf) != self.stamp:
+            raise ModelError(
+                f"{self.name}: its weights were changed since it was loaded, so its fingerprint and self-check are another model's; "
+                "expected them as they were: change a transformers model first, then interp.load(model, tokenizer)"
+            )
+
     def _refuse(self, ids: torch.Tensor) -> None:
+        if ids.ndim != 2 or ids.is_floating_point():
+            raise TextError(f"token ids {ids.dtype}{list(ids.shape)} came; expected whole numbers with axes (batch, pos)")
         if ids.numel() == 0:
             raise EmptyText("no token came; expected at least one in each text")
         if ids.shape[1] > self.anatomy.n_ctx:
@@ -151,6 +180,12 @@ class Model:
         if low < 0 or high >= self.anatomy.d_vocab:
             wrong = low if low < 0 else high
             raise TextError(f"token id {wrong} came; {self.name} has ids 0-{self.anatomy.d_vocab - 1}: is this the model's own tokenizer?")
+
+
+def stamp_of(hf: PreTrainedModel) -> tuple:
+    """Which tensors the weights and saved buffers are, of which type, and how often each was written into."""
+    weights = hf.state_dict(keep_vars=True).values()
+    return tuple((id(weight), weight.dtype, -1 if weight.is_inference() else weight._version) for weight in weights)
 
 
 def _refuse_mask(ids: torch.Tensor, mask: torch.Tensor | None) -> None:
@@ -183,7 +218,7 @@ def instrument(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name:
     attention.register()
     own.set_attn_implementation(attention.NAME)
     hooks.attach(own, anatomy)
-    return Model(name=name, hf=own, tokenizer=tokenizer, anatomy=anatomy, fingerprint=fingerprint(own))
+    return Model(name=name, hf=own, tokenizer=tokenizer, anatomy=anatomy, fingerprint=fingerprint(own), stamp=stamp_of(own))
 
 
 def plain_copy(hf: PreTrainedModel, *, share: bool = True) -> PreTrainedModel:

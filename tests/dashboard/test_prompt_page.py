@@ -51,6 +51,16 @@ def seen():
     return api.capture(api.load(), TEXT)
 
 
+def test_hebrew_runs_as_it_is_read_and_positions_from_left_to_right():
+    page = opened(text="ים, the")
+    assert not page.exception
+    assert ">י 1/2<i>0</i>" in chips(page)
+    for style in (".chip {", "input {"):
+        assert "unicode-bidi: plaintext" in chips(page).split(style)[1].split("}")[0]
+    assert "token \u2068" in chips(page)
+    assert "token &#x27; the&#x27;" in chips(page)
+
+
 def test_opens_with_a_sentence_already_read(seen):
     page = opened()
     assert not page.exception

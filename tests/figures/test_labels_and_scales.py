@@ -1,9 +1,11 @@
 """Labels are shown literally; scales can be read without colour vision."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from interp.figures.labels import MOST_CHARACTERS, escaped, shown, ticks
+from interp.figures.labels import MOST_CHARACTERS, escaped, isolated, shown, ticks
 from interp.figures.paper_heat import colour_map
 from interp.figures.scales import DIVERGING, MISSING, NEGATIVE, POSITIVE, SEQUENTIAL, SERIES, stops
 from interp.figures.screen import to_plotly
@@ -41,6 +43,23 @@ def test_no_more_labels_than_can_be_read(count: int) -> None:
 def test_nothing_that_plotly_obeys_is_left() -> None:
     assert not set("<>$") & set(escaped("<b>$x$</b>&nbsp;"))
     assert "&amp;nbsp;" in escaped("&nbsp;")
+
+
+@pytest.mark.parametrize("text", ["שלום", " שלום.", "ש 1/2", "سلام", "the שלום"])
+def test_what_runs_from_right_to_left_is_kept_to_itself(text: str) -> None:
+    assert isolated(text) == f"\u2068{text}\u2069"
+
+
+@pytest.mark.parametrize("text", ["the", " 1969", "( ) !", "河岸", "", "é"])
+def test_what_runs_from_left_to_right_is_as_it_was(text: str) -> None:
+    assert isolated(text) == text
+
+
+def test_labels_beside_an_axis_are_kept_to_themselves(heat) -> None:
+    mixed = replace(heat, row_labels=[" ים.", *heat.row_labels[1:]])
+    written = to_plotly(mixed).layout.yaxis.ticktext
+    assert written[0] == "\u2068␣ים.\u2069"
+    assert written[1:] == to_plotly(heat).layout.yaxis.ticktext[1:]
 
 
 def test_the_sequential_scale_grows_darker_all_the_way() -> None:

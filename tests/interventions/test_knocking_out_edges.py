@@ -5,6 +5,7 @@ import torch
 
 from interp.captures.prompt import capture
 from interp.core.errors import CheckFailed, DataError, InterventionError, SiteError
+from interp.core.sites import Site
 from interp.interventions.ablate import ablate
 from interp.interventions.knock_out import knock_out
 from interp.models.attention import AttentionCall
@@ -158,13 +159,38 @@ def test_edges_that_are_masked_already_raise(tiny_named):
         knock_out(gpt2.model, ["L0H0", "L1H1"], [(1, 4)]),
     ):
         _capture(gpt2)
-    with knock_out(gpt2.model, "L0H0", [(1, 4), (4, 1)]):  # one of them is enough
-        _capture(gpt2)
     windowed = tiny_named("mistral-window")
     with pytest.raises(InterventionError, match="changed nothing"), knock_out(windowed.model, "L0H0", [(5, 0)]):
         _capture(windowed)
     with knock_out(tiny_named("bert").model, "L0H0", [(1, 4)]):  # an encoder looks ahead
         _capture(tiny_named("bert"))
+
+
+@pytest.mark.parametrize(
+    ("name", "edges", "hidden"),
+    [("gpt2", [(4, 1), (1, 4), (0, 2)], r"\(0, 2\), \(1, 4\)"), ("mistral-window", [(5, 4), (5, 0)], r"\(5, 0\)")],
+)
+def test_an_edge_that_is_masked_already_raises_beside_one_that_is_not(tiny_named, name, edges, hidden):
+    """What is reported of several edges would else be the effect of some of them."""
+    tiny = tiny_named(name)
+    nothing = f"the knock-out in L0H1 had nothing to hide along {hidden}: a mask hides that already"
+    with pytest.raises(InterventionError, match=nothing), knock_out(tiny.model, ["L0H1"], edges):
+        _capture(tiny)
+    with knock_out(tiny.model, ["L0H1"], edges[:1]):
+        _capture(tiny)
+
+
+def test_an_edge_that_one_text_of_several_lets_through_is_taken(tiny_named):
+    """A padded key is seen by nobody in its text; in the other text, or in a run after it, the edge is there."""
+    model, ids = tiny_named("bert").model, torch.tensor([[0, 4, 5, 6, 2], [0, 4, 5, 2, 1]])
+    mask = (ids != 1).long()
+    with knock_out(model, "L0H1", [(1, 4)]):
+        model.run(ids, mask)
+    with knock_out(model, "L0H1", [(1, 4), (1, 2)]):
+        model.run(ids[1:], mask[1:])
+        model.run(ids[:1], mask[:1])
+    with pytest.raises(InterventionError, match=r"nothing to hide along \(1, 4\)"), knock_out(model, "L0H1", [(1, 4), (1, 2)]):
+        model.run(ids[1:], mask[1:])
 
 
 def test_the_same_edges_twice_raise_the_second_time(tiny_named):
@@ -210,6 +236,7 @@ def test_what_cannot_be_knocked_out_is_refused_before_the_block(tiny_named):
         (SiteError, "L0H4", EDGES, "L0H4: this model has heads 0-3"),
         (SiteError, "L0N3", EDGES, "L0N3 is a neuron; expected a head"),
         (SiteError, "XL0H0", EDGES, "stack 'X'"),
+        (SiteError, Site(layer=0, kind="neuron", index=3), EDGES, "L0N3 is a neuron; expected a head"),
         (InterventionError, [], EDGES, "no head was named"),
         (DataError, "L0H0", [], "no edge came; expected at least one"),
         (DataError, "L0H0", [(2, 1), (-1, 0)], r"edge \(-1, 0\) came; expected positions counted from 0"),

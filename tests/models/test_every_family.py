@@ -234,22 +234,6 @@ def test_mixtures_show_who_was_chosen_and_what_each_expert_did(family):
         assert relative(total, written) <= TOLERANCE
 
 
-@pytest.mark.parametrize("family", MIXED, indirect=True)
-def test_an_expert_switched_off_is_its_write_taken_away(family):
-    rows = family.rows()
-    _, keep = watched(family, rows)
-    sub = next(sub for sub in family.model.anatomy.sublayers() if sub.experts)
-    ffn, stack = family.model.at(sub.module), sub.stack
-    weights, x = (kept(keep, kind, sub.layer, stack) for kind in ("expert_weights", "mlp_in"))
-    expert = int(weights.sum((0, 1)).argmax())
-    with ablate(family.model, f"{stack}L{sub.layer}E{expert}", how="zero"):
-        after, edited = watched(family, rows)
-    others = weights.clone()
-    others[..., expert] = 0
-    assert relative(experts.rebuild(ffn, x, others), kept(edited, "mlp_out", sub.layer, stack)) <= TOLERANCE
-    assert off(after, family.model.run(**rows)) > TOLERANCE
-
-
 @pytest.mark.parametrize("family", GATED, indirect=True)
 def test_gate_up_and_product_are_told_apart(family):
     from transformers.activations import ACT2FN

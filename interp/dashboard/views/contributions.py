@@ -9,6 +9,7 @@ from interp.dashboard import footer
 from interp.dashboard.words import in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_results import contribution_bars
+from interp.figures.labels import isolated
 
 TOP = 20
 
@@ -43,7 +44,7 @@ def show(seen: Activations, stack: Stack) -> None:
 
 def _places(seen: Activations) -> dict[str, int]:
     """The tokens that were predicted: all but the first; in an encoder-decoder those that the decoder writes."""
-    return {f"{pos} {token.strip() or repr(token)}": pos for pos, token in enumerate(seen.row().tokens) if pos}
+    return {f"{pos} {isolated(token.strip() or repr(token))}": pos for pos, token in enumerate(seen.row().tokens) if pos}
 
 
 def _arguments(seen: Activations, places: dict[str, int], toward: str, against: str) -> dict:
