@@ -7,10 +7,14 @@ the tag; a call on tensors of two devices raises, as CUDA's would. All numbers a
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from unittest.mock import patch
 
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from interp.models import attention
+from interp.models.kernels import cpu_attention
 
 CPU = torch.device("cpu")
 _MOVES = {torch.Tensor.copy_, torch.Tensor.__setitem__, torch.Tensor.__getitem__}  # allowed across devices, for slices and CPU indices
@@ -83,7 +87,7 @@ def spread(hf: torch.nn.Module, second: tuple[str, ...]) -> Iterator[None]:
     for path, tensor in [*hf.named_parameters(), *hf.named_buffers()]:
         tag(tensor, device_of(path.rpartition(".")[0]))
     before = {path: module.forward for path, module in hf.named_modules() if path}
-    with Pretended():
+    with Pretended(), patch.dict(attention._KERNELS, cuda=cpu_attention):  # the tensors are a CPU's, and so must the kernel be
         for path, forward in before.items():
             hf.get_submodule(path).forward = partial(_moved, forward, torch.device(device_of(path)))
         try:

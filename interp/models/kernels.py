@@ -6,6 +6,7 @@
 Both take float32 scores; in half precision both round the weights before they multiply the values.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -38,7 +39,9 @@ def flex_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, seen: torch.Tensor | None, scale: float, *, causal: bool
 ) -> Pair:
     """As `cpu_attention`, by the public interface that CUDA has; a query that sees no key gets zeros and a log-sum-exp of 0."""
-    from torch.nn.attention.flex_attention import AuxRequest, create_block_mask
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch's own, about what it uses inside
+        from torch.nn.attention.flex_attention import AuxRequest, create_block_mask
 
     rule = _rule(seen, causal)
     shape = (query.shape[2], key.shape[2])

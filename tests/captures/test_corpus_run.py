@@ -225,7 +225,10 @@ def test_the_registry_gives_what_is_asked_for_and_refuses_what_is_not_known(gpt2
     assert chosen(untouched, None)[1] == "neuron moments: a check failed"
 
 
-@pytest.mark.parametrize("group", [name for name, group in GROUPS.items() if not group.rare and "upos" not in name])
+OF_WORDS = ("relations", "mass_by_upos", "neurons_by_upos")  # these need annotated texts
+
+
+@pytest.mark.parametrize("group", [name for name, group in GROUPS.items() if not group.rare and name not in OF_WORDS])
 def test_each_group_is_the_same_to_the_byte_after_a_stop(gpt2, corpus, tmp_path, monkeypatch, group):
     with monkeypatch.context() as patch:
         stop_after(patch, 2)

@@ -9,6 +9,7 @@ import sys
 import time
 from multiprocessing import active_children
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -96,7 +97,9 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_several_workers_give_the_same_bytes_also_when_one_is_killed(model, tmp_path):
+def test_several_workers_give_the_same_bytes_also_when_one_is_killed(model, tmp_path, monkeypatch):
+    # A fresh process runs the main module again; other tests put the dashboard's page in its place.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     corpus = written(tmp_path / "corpus.txt", 60)
     options = {"statistics": ["entropy", "neurons"], "shard": SMALL, "threads": 1}
     profile(model, corpus, out=tmp_path / "whole", **options)

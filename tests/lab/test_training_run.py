@@ -331,7 +331,7 @@ def test_the_card_says_what_was_measured_on_the_files(whole, library):
     assert "\n1 whole books were held out" in card
     assert f"{told[-1]['step']} steps, {told[-1]['tokens']:,} tokens" in card
     for name, value in dataclasses.asdict(TINY).items():
-        assert name == "phases" or f"| {name} | {value} |" in card
+        assert name in ("phases", "seedling") or f"| {name} | {value} |" in card
     assert "| 4 | 4 | 16 | 20% | 0% | 40% | 40% |\n| 10 | 4 | 32 | 60% | 20% | 20% | 0% |\n" in card
     found = copying.copying(model)
     assert number(card, "random tokens, first time") == pytest.approx(found.first_nats, abs=0.006)
