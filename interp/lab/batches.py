@@ -5,7 +5,8 @@ A batch depends only on the recipe and the step, so a run that was killed draws 
 Each row comes with its *targets*: for each token, what the output at its place should say. In text and generated sentences that
 is the next token. In a row of repeats it is the next token too, but only copied ones count: a fresh random token cannot be
 predicted. In a recall row it is the token *before*, which nothing but a look at the previous place can tell. For an encoder the
-targets are other ones: `mask`.
+targets are other ones: `mask`. Half of the rows of text and of generated sentences begin with the end-of-text token: a sentence must
+be one to the model whether that token stands before it or not.
 
 Rows of repeats have two kinds, half each: *periodic* (one span over and over) and *scattered* (two to four spans in random
 order, so that no fixed distance gives the copy away).
@@ -21,6 +22,7 @@ from interp.lab.corpus import TokenStream
 from interp.lab.recipes import Phase, Recipe
 
 IGNORED = -100
+END_ID = 0  # the first piece of every tokenizer of ours
 KINDS = ("text", "grammar", "recall", "repeats")
 MASKED_SHARE = 0.15
 Row = tuple[np.ndarray, np.ndarray]  # tokens and targets, axes (pos,), (pos,)
@@ -98,6 +100,8 @@ def draw(kind: str, reading: Reading, phase: Phase, d_vocab: int, rng: np.random
     if kind == "repeats":
         return repeat_row(phase.row_tokens, d_vocab, phase.span_lengths, rng)
     row = text_row(reading.text if kind == "text" else reading.grammar, phase.row_tokens, rng)
+    if rng.random() < 0.5:
+        row = np.append(END_ID, row[:-1])
     return row, next_tokens(row)
 
 

@@ -66,6 +66,8 @@ def training(model: str | Path | None = None) -> Dataset:
         >>> told["induction"].isel(checkpoint=-1).max()  # doctest: +SKIP
     """
     path = _folder(zoo.DEFAULT if model is None else model) / FILE
+    if not path.is_file():
+        raise DataError(f"{path.parent} holds no {FILE}: its training was not kept; expected the folder of a model by `interp zoo train`")
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return _dataset(told)

@@ -87,7 +87,9 @@ def test_an_encoders_training_has_losses_alone(tmp_path):
 def test_what_does_not_tell_is_refused(tmp_path, folder):
     with pytest.raises(ModelNotFound, match="'novels' is neither a bundled model nor a folder; expected one of: tales"):
         interp.training("novels")
-    with pytest.raises(DataError, match=r"training\.json cannot be read .*; expected what `interp zoo train` wrote"):
+    with pytest.raises(
+        DataError, match=r"holds no training\.json: its training was not kept; expected the folder of a model by `interp zoo train`"
+    ):
         interp.training(tmp_path)
     (tmp_path / "training.json").write_text((folder / "training.json").read_text()[:200])
     with pytest.raises(DataError, match="cannot be read"):

@@ -8,7 +8,7 @@ import torch
 
 from interp.core.errors import DataError
 from interp.lab.baselines import bigram_bits_per_byte, frequencies, gzip_bits_per_byte, unigram_bits_per_byte
-from interp.lab.batches import IGNORED, KINDS, Reading, batch, mask, next_tokens, recall_row, repeat_row, text_row
+from interp.lab.batches import END_ID, IGNORED, KINDS, Reading, batch, mask, next_tokens, recall_row, repeat_row, text_row
 from interp.lab.corpus import TokenStream, books, split, tokenize_books, tokenize_grammar
 from interp.lab.recipes import RECIPES, Phase, Recipe
 from interp.lab.shapes import SHAPES
@@ -58,7 +58,7 @@ def test_the_curriculum_switches_where_a_phase_ends():
 
 
 def test_a_batch_holds_its_phases_kinds_in_order(reading):
-    seen = dict.fromkeys(KINDS, 0)
+    seen, begun = dict.fromkeys(KINDS, 0), []
     for step in range(100):
         made = batch(reading, RECIPE, step)
         phase = SHORT if step < 40 else LONG
@@ -70,8 +70,10 @@ def test_a_batch_holds_its_phases_kinds_in_order(reading):
         kinds = [kind for kind in KINDS for _ in range(made.n_of[kind])]
         for kind, row, targets in zip(kinds, made.inputs["input_ids"].numpy(), made.targets.numpy(), strict=True):
             if kind in ("text", "grammar"):
-                assert (row < 1000).all() if kind == "text" else (row >= 2000).all()
-                assert row[0] % 50 == 0  # a paragraph's start
+                begun.append(row[0] == END_ID and row[1] != END_ID + 1)
+                said = row[int(begun[-1]) :]
+                assert (said < 1000).all() if kind == "text" else (said >= 2000).all()
+                assert said[0] % 50 == 0  # a paragraph's start
                 assert (targets == np.append(row[1:], IGNORED)).all()
             elif kind == "recall":
                 assert (targets == np.append(IGNORED, row[:-1])).all()
@@ -79,6 +81,7 @@ def test_a_batch_holds_its_phases_kinds_in_order(reading):
                 counted = targets != IGNORED
                 assert (targets[counted] == row[1:][counted[:-1]]).all()
                 assert not counted[:4].any()  # the first span is never a copy
+    assert np.mean(begun) == pytest.approx(0.5, abs=0.05)
     assert seen["text"] / (40 * 24 * 0.2 + 60 * 16 * 0.5) == pytest.approx(1, abs=0.15)
     assert seen["repeats"] / (40 * 24 * 0.4 + 60 * 16 * 0.2) == pytest.approx(1, abs=0.15)
 

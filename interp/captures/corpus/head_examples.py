@@ -126,12 +126,6 @@ class InductionProfile(_OfHeads):
     def at_point(self, point: Point) -> list:
         return [head_statistic_named(name) for name in self.shifts] if point.stack != "X" else []
 
-    def attend(self, point: Point, fused: Fused) -> None:
-        for statistic in self.at_point(point):
-            values = fused.values(statistic.name)
-            self.totals.add(part(statistic.name, point), values.nansum(-1).double().sum(0))
-            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
-
     def result(self, provenance: Provenance) -> Dataset:
         """One variable; attribute n: queries that had such a token, for each shift."""
         sums, counts = (torch.stack([by_layer(self.totals.sums, f"{what}{name}") for name in self.shifts], -1) for what in ("", "n "))

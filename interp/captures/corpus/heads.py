@@ -40,6 +40,13 @@ class _OfHeads(Reducer):
     def asks(self, point: Point) -> list[Hashable]:
         return [statistic.ask for statistic in self.at_point(point)]
 
+    def attend(self, point: Point, fused: Fused) -> None:
+        """Add each statistic over the queries that have a value."""
+        for statistic in self.at_point(point):
+            values = fused.values(statistic.name)
+            self.totals.add(part(statistic.name, point), values.nansum(-1).double().sum(0))
+            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
+
     def note(self, name: str, point: Point, fused: Fused, n: torch.Tensor) -> None:
         """Count the queries that had a value, and which pass made them."""
         self.totals.add(part(f"n {name}", point), n)
@@ -57,12 +64,6 @@ class HeadMeans(_OfHeads):
 
     def __init__(self, statistics: tuple[str, ...] = tuple(HEAD_STATISTICS)):
         super().__init__(statistics)
-
-    def attend(self, point: Point, fused: Fused) -> None:
-        for statistic in self.at_point(point):
-            values = fused.values(statistic.name)
-            self.totals.add(part(statistic.name, point), values.nansum(-1).double().sum(0))
-            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
 
     def result(self, provenance: Provenance) -> Dataset:
         """One variable for each statistic; attributes n: queries that had a value, and computed_by: which pass made it."""
