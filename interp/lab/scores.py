@@ -11,7 +11,7 @@ import torch
 
 from interp.core.sites import head_site
 from interp.measures.attention import weight_at_offset
-from interp.measures.induction import SHIFTS
+from interp.measures.induction import profile_by_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,8 @@ def halves_nats(logits: torch.Tensor, ids: torch.Tensor) -> tuple[float, float]:
 
 
 def profile_of(pattern: torch.Tensor, span: int) -> torch.Tensor:
-    """By exact place: token i's earlier copy is at i - span. A diagonal's first `shift` queries are in the first half, before any copy."""
-    shifts = [pattern.diagonal(shift - span, -2, -1)[:, :, shift : shift + span - SHIFTS].mean((0, 2)) for shift in range(SHIFTS)]
-    return torch.stack(shifts, dim=-1)
+    """Mean over rows of the weight on "earlier copy + shift". Axes: (head, shift)."""
+    return profile_by_row(pattern, span).mean(0)
 
 
 def best_head(values: torch.Tensor) -> tuple[int, int]:

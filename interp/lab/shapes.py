@@ -188,7 +188,7 @@ SHAPES = {
         predicts="masked",
     ),
     "marian": Shape(
-        words="encoder-decoder of the original Transformer's architecture (Marian's: post-norm, ReLU, fixed sinusoids)",
+        words="encoder-decoder of the original Transformer's architecture (Marian's, post-norm, ReLU, fixed sinusoids)",
         make=_marian,
         predicts="translation",
     ),

@@ -53,6 +53,18 @@ def weight_on_target(
     return weights.masked_fill((targets < 0).unsqueeze(1), torch.nan)
 
 
+def profile_by_row(pattern: Float[Tensor, "batch head query_pos key_pos"], span: int) -> Float[Tensor, "batch head shift"]:
+    """Mean weight on "earlier copy + s" by row, of rows that are one span of `span` tokens, said twice.
+
+    Token i's earlier copy is at i - span: by exact place, so that a token which comes again by chance does not matter. A diagonal's first
+    `shift` queries are in the first half, before any copy; as many queries are counted for every shift.
+
+    Returns: probability, axes (batch, head, shift).
+    """
+    shifts = [pattern.diagonal(shift - span, -2, -1)[:, :, shift : shift + span - SHIFTS].mean(2) for shift in range(SHIFTS)]
+    return torch.stack(shifts, dim=-1)
+
+
 def induction_profile(
     pattern: Float[Tensor, "batch head query_pos key_pos"], ids: Int[Tensor, "batch query_pos"]
 ) -> Float[Tensor, "head shift"]:

@@ -137,7 +137,7 @@ def test_profile_writes_a_dataset_and_says_what_stands_out(command, tmp_path):
     best = previous.where(previous == previous.max(), drop=True)
     assert shown[2] == str(best.site.item())
     assert int(shown[3]) == previous.attrs["n"]
-    assert "weight on the next token: at most 0.000, in 32 heads" in out  # a decoder sees none: no head is the best
+    assert "weight on the next token: at most 0.000, in 48 heads" in out  # a decoder sees none: no head is the best
     assert not list(tmp_path.glob(".*"))
 
 
@@ -157,6 +157,23 @@ def test_judge_prints_and_writes_the_verdict_and_its_figure(command, tmp_path):
     assert (tmp_path / "verdict.svg").read_text().lstrip().startswith("<?xml")
     assert err.startswith("... ")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_plan_runs_nothing_and_a_kept_verdict_is_printed_again(command, tmp_path):
+    code, out, _ = command("judge", "S1-01", "--plan", "--out", "verdict.json")
+    assert code == 0
+    assert out.startswith("Will be run: FFN")
+    assert not (tmp_path / "verdict.json").exists()
+    command("judge", "S1-01", "--out", "verdict.json")
+    code, out, _ = command("verdict", "verdict.json", "--figure", "verdict.png")
+    assert code == 0
+    assert out.startswith("S1-01 ")
+    assert "NOTE" not in out
+    assert (tmp_path / "verdict.png").stat().st_size > 1000
+    kept = tmp_path / "verdict.json"
+    kept.write_text(kept.read_text().replace('"tolerance": 1e-05', '"tolerance": 1e-01'))
+    assert "NOTE: The claim in this verdict was edited after its run" in command("verdict", "verdict.json")[1]
+    assert command("verdict", "nowhere.json")[0] == 2
 
 
 PRINTED = [(kind, suffix) for kind in ("pattern", "heads", "contributions") for suffix in ("svg", "csv", "pdf")]
@@ -472,6 +489,23 @@ def test_figures_of_encoder_decoders_and_mixtures(command, tiny_folder, tmp_path
     assert len((tmp_path / "figure.csv").read_text().splitlines()) > 2
 
 
+def test_atlas_serves_a_finished_run_and_refuses_anything_else(command, refused, tmp_path, monkeypatch):
+    served: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(subprocess, "call", lambda arguments, env: served.append((arguments, env)) or 0)
+    assert command("profile", "tales", "corpus.txt", "--out", "run", "--statistics", "entropy")[0] == 0
+    code, out, err = command("atlas", "run", "--port", "9001")
+    assert code == 0, err
+    assert out.startswith("tales over 3 texts, ")
+    ((arguments, env),) = served
+    assert env["INTERP_RUN"] == str(tmp_path / "run")
+    assert "--server.address=127.0.0.1" in arguments
+    assert "--server.port=9001" in arguments
+    (tmp_path / "run" / "profile.nc").unlink()
+    assert "the run in it is not finished" in refused("atlas", "run")
+    assert "nowhere is not there; expected the folder of a run" in refused("atlas", "nowhere")
+    assert len(served) == 1
+
+
 def test_what_other_kinds_of_model_cannot_give_is_refused(refused, tiny_folder):
     paired, mixture = tiny_folder("t5"), tiny_folder("mixtral")
     assert "expected a second text" in refused("figure", "pattern", "the old man", "--model", paired, "--out", "a.csv")
@@ -501,3 +535,15 @@ def test_the_dashboard_takes_a_folder(command, tiny_folder, monkeypatch):
     code, _, err = command("dashboard", "--model", "/no/such/folder")
     assert code == 2
     assert "no such folder" in err
+
+
+def test_a_profile_of_pairs(command, tiny_folder, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\nthe old man\tshe said\nthe sea\nthe dog\tit was cold then\n")
+    code, out, err = command("profile", tiny_folder("marian"), "pairs.tsv", "--out", "run")
+    assert (code, out) == (2, "")
+    assert "pairs.tsv, line 3: 1 text came; expected a pair" in err
+    code, out, err = command("profile", tiny_folder("marian"), "pairs.tsv", "--out", "run", "--skip-bad")
+    assert code == 0, err
+    assert "1 bad records left out, the first: pairs.tsv, line 3" in out
+    assert "2 texts, " in out
+    assert interp.read(tmp_path / "run" / "profile.nc")["entropy"].dims == ("stack", "layer", "head")

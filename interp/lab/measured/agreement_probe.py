@@ -86,8 +86,8 @@ def measure(model: Model) -> AgreementProbe:
         other=share(other),
         other_bag=share(other_bag),
         other_embeddings=share(other_embeddings),
-        above=share(same.astype(float) - same_bag),
-        above_other=share(other.astype(float) - other_embeddings),
+        above=share(same.astype(float) - same_bag, lowest=-1.0),
+        above_other=share(other.astype(float) - other_embeddings, lowest=-1.0),
         forms={attractors: told for attractors in (0, 1) if (told := forms(model, attractors)) is not None},
     )
 

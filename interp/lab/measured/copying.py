@@ -90,7 +90,7 @@ def switched_off(model: Model, found: Copying, how: Literal["mean", "zero"], *, 
     """Copying without the induction heads that were found, and without as many others, five times drawn."""
     heads = induction_heads(found)
     ids, over = rows_of_repeats(model, N_ABLATED, seed), _examples(rows_of_repeats(model, N_ABLATED, seed + 1))
-    draws = list(_others(found, heads, seed))
+    draws = list(other_heads(found.previous >= LEAST, heads, N_DRAWS, seed))
     first, second = _halves(model, ids, _off(model, heads, how, over))
     controls = [_halves(model, ids, _off(model, drawn, how, over)) for drawn in draws]
     n_same = sum(layer in {layer for layer, _ in heads} for layer, _ in draws[0])
@@ -104,13 +104,17 @@ def switched_off(model: Model, found: Copying, how: Literal["mean", "zero"], *, 
     )
 
 
-def _others(found: Copying, heads: Sequence[tuple[int, int]], seed: int) -> Iterator[list[tuple[int, int]]]:
-    """As many other heads of each layer as there are, the rest out of those of neither kind in other layers."""
+def other_heads(previous: torch.Tensor, heads: Sequence[tuple[int, int]], n_draws: int, seed: int) -> Iterator[list[tuple[int, int]]]:
+    """As many other heads of each layer as there are, the rest out of those of neither kind in other layers; drawn `n_draws` times.
+
+    Args:
+        previous: which heads are previous-token heads, axes (layer, head).
+        heads: the induction heads.
+    """
     rng, used = np.random.default_rng(seed), Counter(layer for layer, _ in heads)
-    n_layers, n_heads = found.previous.shape
-    previous = found.previous >= LEAST
+    n_layers, n_heads = previous.shape
     elsewhere = [(layer, head) for layer in range(n_layers) for head in range(n_heads) if layer not in used and not previous[layer, head]]
-    for _ in range(N_DRAWS):
+    for _ in range(n_draws):
         drawn = []
         for layer, n in sorted(used.items()):
             left = [(layer, head) for head in range(n_heads) if (layer, head) not in heads]

@@ -89,7 +89,7 @@ def measure(model: Model) -> SenseProbe:
         unseen=share(unseen, clusters),
         unseen_bag=share(unseen_bag, clusters),
         unseen_embeddings=share(unseen_embeddings, clusters),
-        above=share(unseen.astype(float) - unseen_embeddings, clusters),
+        above=share(unseen.astype(float) - unseen_embeddings, clusters, lowest=-1.0),
     )
 
 

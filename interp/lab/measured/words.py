@@ -2,20 +2,23 @@
 
 import numpy as np
 
-from interp.stats.intervals import Interval, cluster_mean
+from interp.stats.intervals import Interval, cluster_mean, with_unseen
 
 Rows = dict[str, str]
 NONE = "–"
 
 
-def share(hits: np.ndarray, clusters: np.ndarray | None = None) -> Interval:
+def share(hits: np.ndarray, clusters: np.ndarray | None = None, *, lowest: float = 0.0) -> Interval:
     """The share of hits with its 95 % interval; items that belong together are one cluster. Axes: hits (item,), clusters (item,).
+
+    Args: lowest: -1 for differences of hits.
 
     Example:
         >>> share(np.array([True, True, False, True])).estimate
         0.75
     """
-    return cluster_mean(hits.astype(float), np.arange(len(hits)) if clusters is None else clusters, seed=0)
+    found = cluster_mean(hits.astype(float), np.arange(len(hits)) if clusters is None else clusters, seed=0)
+    return with_unseen(found, lowest, 1.0)
 
 
 def as_share(found: Interval, more: str = "") -> str:
@@ -23,7 +26,7 @@ def as_share(found: Interval, more: str = "") -> str:
 
     Example:
         >>> as_share(share(np.array([True, True, True])))
-        '100.0% (95 % interval 100.0 to 100.0, n = 3)'
+        '100.0% (95 % interval 29.2 to 100.0, n = 3)'
     """
     ends = f"95 % interval {100 * found.low:.1f} to {100 * found.high:.1f}"
     return f"{found.estimate:.1%} ({ends}, n = {found.n_items}{more})"
