@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from interp.captures.atlas.opened import open_atlas as atlas
 from interp.captures.cluster.on_ray import on_ray
 from interp.captures.corpus.registry import chosen
 from interp.captures.corpus.run import Progress, run
@@ -15,8 +16,11 @@ from interp.captures.corpus.workers import in_processes
 from interp.captures.prompt import capture
 from interp.checks.cache import fresh_check, with_cached_checks
 from interp.checks.report import Report
-from interp.claims.judge import judge
+from interp.claims.judge import judge, plan
+from interp.claims.kept import read_verdict
 from interp.claims.own import attends
+from interp.claims.relation_table import relations
+from interp.claims.replication import replicated
 from interp.core.errors import DataError
 from interp.core.results import Dataset, read, save
 from interp.figures.make import figure
@@ -39,6 +43,7 @@ __all__ = [
     "Model",
     "Report",
     "ablate",
+    "atlas",
     "attends",
     "bridge",
     "capture",
@@ -51,10 +56,14 @@ __all__ = [
     "knock_out",
     "load",
     "logit_lens",
+    "plan",
     "profile",
     "read",
     "read_texts",
     "read_treebank",
+    "read_verdict",
+    "relations",
+    "replicated",
     "save",
     "training",
     "untrained",
@@ -128,7 +137,8 @@ def profile(
 
     Args:
         model: from `load`.
-        corpus: a file (.txt, .jsonl, .conllu, .tsv for pairs; plain or .gz: see `texts.corpora`), a `datasets` data set, texts, sentences.
+        corpus: a file (.txt, .jsonl, .conllu, .tsv for pairs; plain or .gz: see `texts.corpora`), a `datasets` data set, texts, sentences;
+            for an encoder-decoder pairs (source, target), since what its decoder does depends on what it writes.
         statistics: names of groups ("heads", "neurons"...: `captures.corpus.registry.GROUPS`) and of single head statistics; None: all that
             the model allows, and the attribute `left_out` says the rest.
         out: a folder for the run: its finished shards, and the result, profile.nc.
@@ -140,9 +150,10 @@ def profile(
         ray: do the shards by Ray: "local", "auto", or a cluster's address; `workers` is then the number of actors, 1: as many as fit.
         shard: characters in a part.
         progress: called with how far the run is.
-    Returns: a dataset: each head statistic (layer, head), each neuron moment (layer, neuron).
-    Raises: DataError for a bad record, another run in `out`, a full disk; ModelUnsupported for an encoder-decoder; CheckFailed when the
-        self-check disabled what was asked for, or it is not there.
+    Returns: a dataset: each head statistic (layer, head), over pairs (stack, layer, head); each neuron moment (layer, neuron).
+    Raises: DataError for a bad record, another run in `out`, a full disk, a text where a pair is expected or a pair where a text is;
+        ModelUnsupported for statistics that an encoder-decoder does not give; CheckFailed when the self-check disabled what was asked
+        for, or it is not there.
 
     Example:
         >>> import interp

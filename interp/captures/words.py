@@ -25,7 +25,7 @@ def word_attention(model: Model, examples: Iterable[Example], *, max_tokens: int
     Returns: pairs of an example and (layer, head, query word, key word), in float32 on the model's device.
     Raises: CheckFailed when patterns are disabled for this model; ModelUnsupported for an encoder-decoder.
     """
-    refuse_pairs(model)
+    refuse_pairs(model, "attention between words")
     model.require("patterns")
     for batch in by_length(examples, max_tokens=max_tokens):
         keep = Keep(model, ["pattern"])

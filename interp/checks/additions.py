@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from interp.captures.components import contributions_toward
-from interp.captures.corpus.fused import FUSED, Fused
+from interp.captures.corpus.pattern_statistics import STATISTICS, PatternStatistics
 from interp.captures.rebuild import relative, worst
 from interp.checks.bench import Bench
 from interp.measures.head_statistics import HEAD_STATISTICS
@@ -118,9 +118,9 @@ class _Compare:
         ids = self.rows.get(point.stack)
         if ids is None:  # cross-attention: its queries and keys are places in two texts
             return
-        statistics = Fused(call, ids, self.model.W_O(point.layer, point.stack))
+        statistics = PatternStatistics(call, ids, self.model.W_O(point.layer, point.stack))
         for name, statistic in HEAD_STATISTICS.items():
-            naive, ours = statistic.of(pattern, statistics.ids, statistics.norms), FUSED[name](statistics)
+            naive, ours = statistic.of(pattern, statistics.ids, statistics.norms), STATISTICS[name](statistics)
             if not torch.equal(naive.isnan(), ours.isnan()):
                 self.worst = math.inf  # nan says "no such query": both must say it of the same ones
                 continue

@@ -5,7 +5,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Outcome = Literal["supported", "refuted", "inconclusive", "not applicable"]
-Reason = Literal["", "underpowered", "control_failed", "null_also_passes", "in_between", "ill_posed", "out_of_scope", "needs_data"]
+Reason = Literal[
+    "",
+    "underpowered",
+    "control_failed",
+    "null_also_passes",
+    "null_not_run",
+    "methods_disagree",
+    "in_between",
+    "ill_posed",
+    "needs_training",
+    "out_of_scope",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,20 @@ class Control:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """What the same claim came to on another model or on other data."""
+
+    model: str
+    fingerprint: str
+    data: dict[str, str]
+    outcome: Outcome
+    site: str
+    effect: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Badges:
     """What kind of evidence there is: seen, done to the model, held elsewhere. None: not tried."""
 
@@ -77,14 +102,17 @@ class Verdict:
     Attributes:
         claim: the claim as it was before the run, with all its parameters.
         claim_hash: hash of that; differs from the catalogue's when the claim was edited since.
+        design: what was looked at together (the family) and the controls, as the protocol fixes them.
         site: the head that was selected, or named; "" when the claim is about none.
         summary: what was found, in one sentence, with its numbers.
         data: name and hash of what was read.
         rows: further numbers by site for a figure, e.g. each head's accuracy on the confirmation half.
+        elsewhere: what it came to on others (see `replication`).
     """
 
     claim: dict[str, Any]
     claim_hash: str
+    design: dict[str, str]
     outcome: Outcome
     reason: Reason
     summary: str
@@ -98,6 +126,7 @@ class Verdict:
     seed: int
     versions: dict[str, str]
     rows: dict[str, list[float]] = field(default_factory=dict)
+    elsewhere: tuple[Elsewhere, ...] = ()
     elapsed_s: float = 0.0
     date: str = ""
 
@@ -112,6 +141,7 @@ class Verdict:
         fields["badges"] = Badges(**fields["badges"])
         fields["evidence"] = tuple(Evidence(**one) for one in fields["evidence"])
         fields["controls"] = tuple(Control(**one) for one in fields["controls"])
+        fields["elsewhere"] = tuple(Elsewhere(**one) for one in fields["elsewhere"])
         return cls(**fields)
 
     def untimed(self) -> "Verdict":
@@ -127,7 +157,14 @@ class Verdict:
             f"{one.name} {one.value:.3g} {one.unit} ({'as it must' if one.passed else 'NOT as it must'})" for one in self.controls
         )
         read = ", ".join(f"{name} {value}" for name, value in self.data.items())
-        told = [f"Controls: {controls}." if controls else "", f"Data: {read}." if read else ""]
+        elsewhere = "; ".join(
+            f"{one.outcome} on {one.model} ({one.effect:+.3f} [{one.low:+.3f}, {one.high:+.3f}])" for one in self.elsewhere
+        )
+        told = [
+            f"Controls: {controls}." if controls else "",
+            f"Data: {read}." if read else "",
+            f"Elsewhere: {elsewhere}." if elsewhere else "",
+        ]
         parts = [head, self.summary, numbers, *told, _badges(self.badges)]
         return " ".join(part for part in [*parts, f"It does not show: {self.claim['does_not_show']}"] if part)
 

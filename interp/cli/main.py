@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from interp.cli.claims import claims, judge, relations, verdict
+from interp.cli.out import DEFAULT, ModelName, refuse_unwritable
 from interp.cli.profile import profile, with_address
 from interp.core.errors import InterpError
 
@@ -17,10 +19,8 @@ models_app = typer.Typer(no_args_is_help=True, help="What can be loaded, and doe
 zoo_app = typer.Typer(no_args_is_help=True, help="Train the bundled models.")
 app.add_typer(models_app, name="models")
 app.add_typer(zoo_app, name="zoo")
-app.command()(profile)
-
-ModelName = Annotated[str, typer.Option("--model", "-m", help="a bundled model, minilm, a folder or a hub name")]
-DEFAULT = "tales"
+for command in (profile, judge, claims, relations, verdict):
+    app.command()(command)
 
 
 def run() -> None:
@@ -41,6 +41,25 @@ def dashboard(
     ] = None,
 ) -> None:
     """Serve the dashboard, on this machine only unless told otherwise; open the address that it prints."""
+    _serve(port, address, {} if model is None else {"INTERP_MODEL": _found(model)})
+
+
+@app.command()
+def atlas(
+    folder: Annotated[Path, typer.Argument(help="a finished run: what `interp profile MODEL CORPUS --out FOLDER` made")],
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8501,
+    address: Annotated[str, typer.Option(help="address to listen on; the loopback unless you say otherwise")] = "127.0.0.1",
+) -> None:
+    """Serve the dashboard with the atlas of a run first: its heads, neurons and layers, page by page; no model is loaded."""
+    from interp.captures.atlas.opened import open_atlas
+
+    found = open_atlas(folder)  # before anything is served
+    print(f"{found.made.model} over {found.n_texts} texts, {found.n_tokens} tokens", flush=True)
+    _serve(port, address, {"INTERP_RUN": str(found.folder.absolute())})
+
+
+def _serve(port: int, address: str, given: dict[str, str]) -> None:
+    """Streamlit on the dashboard. Args: given: environment variables that tell it what to offer first."""
     import os
     import subprocess
     from importlib.util import find_spec
@@ -48,7 +67,7 @@ def dashboard(
     page = find_spec("interp.dashboard.app")
     assert page is not None
     options = [f"--server.port={port}", f"--server.address={address}", "--browser.gatherUsageStats=false"]
-    environment = {**os.environ, **({} if model is None else {"INTERP_MODEL": _found(model)})}
+    environment = {**os.environ, **given}
     raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(page.origin), *options], env=environment))
 
 
@@ -98,37 +117,6 @@ def models_check(
 
 
 @app.command()
-def judge(
-    claim: Annotated[str, typer.Argument(help="an id of the catalogue (see `interp claims`), or a YAML file")],
-    model: ModelName = DEFAULT,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="a .conllu treebank, or .txt for claims about plain text")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write the verdict (.json)")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="where to write its figure (.pdf .svg .png .html .csv)")] = None,
-    seed: Annotated[int, typer.Option(help="of the split, the resamples and the random tokens")] = 0,
-) -> None:
-    """Test a claim until there is a verdict."""
-    import interp
-
-    _refuse_unwritable(out)
-    _refuse_unwritable(figure, figure=True)
-    verdict = interp.judge(claim, interp.load(model), data, seed=seed, progress=lambda what: print(f"... {what}", file=sys.stderr))
-    print(verdict)
-    if out is not None:
-        _write(out, verdict.to_json() + "\n")
-    if figure is not None:
-        interp.figure(verdict).save(figure)
-
-
-@app.command()
-def claims() -> None:
-    """The claims of the catalogue."""
-    from interp.claims.claim import catalogue
-
-    for claim in catalogue().values():
-        print(f"{claim.id:10} {'/'.join(claim.kind):6} {claim.statement}")
-
-
-@app.command()
 def figure(
     kind: Annotated[str, typer.Argument(help="pattern, heads, experts or contributions")],
     text: Annotated[str, typer.Argument(help="what the model reads")],
@@ -151,7 +139,7 @@ def figure(
 
     if kind not in ("pattern", "heads", "experts", "contributions"):
         raise DataError(f"{kind!r} is not a figure; expected pattern, heads, experts or contributions")
-    _refuse_unwritable(out, figure=True)
+    refuse_unwritable(out, figure=True)
     seen = interp.capture(interp.load(model), text, target=target, window=window)
     if kind == "pattern":
         result = seen.pattern(head or f"{seen.model.anatomy.main.stack}L0H0")
@@ -195,26 +183,3 @@ def _tell_row(row: dict) -> None:
     """A row of a training log on one line, without what it says of every head."""
     told = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items() if not isinstance(value, list)}
     print("  ".join(f"{key} {value}" for key, value in told.items()), flush=True)
-
-
-def _refuse_unwritable(path: Path | None, *, figure: bool = False) -> None:
-    """Before the work, not after it: what cannot be written would be lost."""
-    from interp.core.errors import DataError
-
-    if path is None:
-        return
-    if not path.absolute().parent.is_dir():
-        raise DataError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected the name of a file in it")
-    if figure:
-        from interp.figures.save import SUFFIXES
-
-        if path.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{path.name!r} has the suffix {path.suffix!r}; a figure can be saved as {', '.join(SUFFIXES)}")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

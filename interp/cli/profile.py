@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from interp.captures.corpus.shards import CHARACTERS
+
 _ALONE = "local"
 
 
@@ -37,7 +39,7 @@ def profile(
     workers: Annotated[int, typer.Option(min=1, help="processes; with --ray actors, as many as fit if not said")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="of each worker; the machine's cores, shared out, if not said")] = None,
     ray: Annotated[str | None, typer.Option(metavar="[ADDRESS]", help="run on Ray: this machine, auto, or a cluster's host:port")] = None,
-    shard: Annotated[int, typer.Option(min=1, help="characters in a part of the corpus that is done and kept together")] = 200_000,
+    shard: Annotated[int, typer.Option(min=1, help="characters in a part of the corpus that is done and kept together")] = CHARACTERS,
 ) -> None:
     """Head, neuron and residual statistics over a corpus, streaming; the result is FOLDER/profile.nc."""
     import interp

@@ -30,6 +30,7 @@ Glossary
     rank        a place in a list, the first is 0
     offset      places from a token, in a window around it: -1 is the token before
     shift       tokens after an earlier copy (induction profile)
+    direction   a direction in the stream that a head writes along, the strongest first
     d_model     the residual stream's width
     d_head      a head's width
     d_vocab     entries of the vocabulary
@@ -48,6 +49,7 @@ AXES = (
     "head",
     "component",
     "shift",
+    "direction",
     "pos",
     "query_pos",
     "key_pos",

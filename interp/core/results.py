@@ -1,7 +1,7 @@
 """A result is an `xarray.DataArray` that says what it is: named axes, labels, unit, source, provenance.
 
-`labelled` makes one, `save` and `read` keep it in a netCDF file. Any axes `layer` and `head` get the coordinate `site`
-("L5H1"), so that `.sel(layer=5, head=1)` and a look at `site` both work.
+`labelled` makes one, `save` keeps it in a netCDF file, `read` and `opened` (as far as it is used) give it back. Any
+axes `layer` and `head` get the coordinate `site` ("L5H1"), so that `.sel(layer=5, head=1)` and a look at `site` both work.
 """
 
 import os
@@ -18,7 +18,7 @@ from interp.core.errors import DataError
 from interp.core.provenance import Provenance
 from interp.core.sites import Stack, head_site
 
-__all__ = ["DataArray", "Dataset", "labelled", "merge", "read", "save"]
+__all__ = ["DataArray", "Dataset", "labelled", "merge", "opened", "read", "save"]
 
 
 def labelled(
@@ -80,11 +80,28 @@ def read(path: str | Path) -> Dataset:
 
     Raises: DataError when there is no such file or it is not netCDF.
     """
+    with opened(path) as found:
+        try:
+            return found.load()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
+def opened(path: str | Path) -> Dataset:
+    """The Dataset in a netCDF file that `save` wrote, its numbers still there: what is selected of a variable is read when it is used.
+
+    Close it, or open it in a `with`. A file that `save` writes in its place does not disturb it.
+
+    Raises: DataError when there is no such file or it is not netCDF.
+    """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a result that interp saved (.nc)")
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            return opened.load()
-    except OSError as error:
-        raise DataError(f"{path} is not a netCDF file that can be read ({error}); expected a result that interp saved") from error
+        return xr.open_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError, KeyError, RuntimeError) as error:  # a file cut short, or of other content, fails in any of these ways
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    return DataError(f"{path} is not a netCDF file that can be read ({error}); expected a result that interp saved")

@@ -7,18 +7,19 @@ their own; matplotlib's settings are not made for two of those at once, hence th
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from interp.captures.activations import Activations
 from interp.dashboard.words import literal
 from interp.figures.description import Description
 from interp.figures.figure import Figure
-from interp.figures.paper import to_bytes
 from interp.figures.scales import TEXT_PX
 from interp.figures.screen import to_html
 from interp.figures.table import to_csv
+
+if TYPE_CHECKING:
+    from interp.captures.activations import Activations
 
 MOST_HEIGHT_PX = 640
 CONFIG = {"displayModeBar": False}  # the buttons below do more
@@ -80,13 +81,15 @@ def made(description: Description, suffix: str) -> Callable[[], bytes]:
             return to_csv(description).encode()
         if suffix == "html":
             return to_html(description).encode()
+        from interp.figures.paper import to_bytes  # matplotlib, half a second
+
         with _PRINTING:
             return to_bytes(description, suffix)  # type: ignore[arg-type]
 
     return make
 
 
-def python_of(seen: Activations, expression: str, *imports: str) -> str:
+def python_of(seen: "Activations", expression: str, *imports: str) -> str:
     """The lines that give the same object as the screen shows.
 
     Args:
@@ -106,7 +109,7 @@ def python_of(seen: Activations, expression: str, *imports: str) -> str:
     )
 
 
-def origin(seen: Activations) -> str:
+def origin(seen: "Activations") -> str:
     """Model, weights and text behind a figure that a page puts together itself, in the words of every other caption."""
     made = seen.provenance
     return f"Model {made.model} (weights {made.fingerprint}), data {made.data}."

@@ -1,6 +1,7 @@
 """Results as figures: one description, drawn on the screen or for print, with the numbers beside it.
 
     from_results   labelled result -> description (heat map, bars, lines)
+    from_profile   statistic of a corpus run -> description (weight by distance, tokens by activation, two against each other)
     description    what a figure shows: arrays, labels, units, n, caption; nothing about ink
     screen         description -> plotly figure, self-contained HTML
     paper          description -> PDF, SVG, PNG through matplotlib

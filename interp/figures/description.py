@@ -234,7 +234,64 @@ class Lines(Titled):
         return _sentences(start + ", ".join(map(_span, self.series, self.series.values())) + _against(self.reference), self.footer)
 
 
-Description = HeatMap | Bars | Lines
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Points(Titled):
+    """One point for each of many things, by two numbers.
+
+    Args:
+        labels: what each point is; x, y: its numbers, kept as float32.
+        x_title, x_units, value_title, units: what they stand for.
+        marks: places of points to show by name, in `labels`.
+    Raises: DataError for sizes that do not fit, points without a number, and marks that are not there.
+
+    Example:
+        >>> x, y = np.array([0.0, 1.0]), np.array([2.0, 3.0])
+        >>> Points(title="Heads", labels=["L0H0", "L0H1"], x=x, y=y, x_title="a", value_title="b").alt
+        'Heads. 2 points: a from 0 (L0H0) to 1 (L0H1), b from 2 (L0H0) to 3 (L0H1).'
+    """
+
+    labels: Sequence[str]
+    x: np.ndarray
+    y: np.ndarray
+    x_title: str
+    x_units: str = "1"
+    value_title: str
+    units: str = "1"
+    marks: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        x, y = (_numbers(values, np.float32, axes=1, what="points") for values in (self.x, self.y))
+        _set(self, x=x, y=y, labels=tuple(self.labels), marks=tuple(self.marks))
+        _check_labels("labels", self.labels, len(x), "points")
+        if x.shape != y.shape or np.isnan(x).any() or np.isnan(y).any():
+            raise DataError(
+                f"{len(x)} and {len(y)} numbers came, or some that are none (NaN); expected two for each point: leave others out"
+            )
+        if any(not 0 <= mark < len(x) for mark in self.marks):
+            raise DataError(f"marks {self.marks} came; expected places among {len(x)} points")
+
+    @property
+    def quantity(self) -> str:
+        """What the height stands for, with its unit."""
+        return quantity(self.value_title, self.units)
+
+    @property
+    def x_quantity(self) -> str:
+        """What the width stands for, with its unit."""
+        return quantity(self.x_title, self.x_units)
+
+    @property
+    def alt(self) -> str:
+        """The figure in words: title, number of points, extremes and which they are, caption."""
+        told = [f"{title} {self._ends(values)}" for title, values in ((self.x_quantity, self.x), (self.quantity, self.y))]
+        return _sentences(f"{self.title}. {len(self.x)} points: {', '.join(told)}", self.footer)
+
+    def _ends(self, values: np.ndarray) -> str:
+        low, high = (f"{values[at]:.3g} ({self.labels[at]})" for at in (int(values.argmin()), int(values.argmax())))
+        return f"from {low} to {high}"
+
+
+Description = HeatMap | Bars | Lines | Points
 
 
 def _set(frozen: object, **fields: object) -> None:

@@ -1,4 +1,7 @@
-"""One figure in all its forms: on the screen, in print, as numbers, in a notebook."""
+"""One figure in all its forms: on the screen, in print, as numbers, in a notebook.
+
+matplotlib is loaded when something is printed first, so that a page that shows figures need not wait for it.
+"""
 
 import base64
 import html
@@ -8,8 +11,6 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from interp.figures.description import Description
-from interp.figures.paper import to_bytes
-from interp.figures.save import save
 from interp.figures.scales import Width
 from interp.figures.screen import to_plotly
 from interp.figures.table import to_csv
@@ -51,10 +52,14 @@ class Figure:
 
     def save(self, path: str | Path, *, width: Width = "one") -> Path:
         """Write PDF, SVG, PNG, HTML or CSV, as the suffix says (`save.save`)."""
+        from interp.figures.save import save
+
         return save(self.description, path, width=width)
 
     def _repr_html_(self) -> str:
         """For notebooks: the printed figure as an SVG image with its alt text, without scripts."""
+        from interp.figures.paper import to_bytes
+
         picture = base64.b64encode(to_bytes(self.description, "svg", width="two")).decode()
         alt = html.escape(self.alt)
         return f'<img alt="{alt}" style="background: white; max-width: 100%" src="data:image/svg+xml;base64,{picture}">'

@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from interp.claims.relation_table import RelationTable
 from interp.claims.verdict import Verdict
 from interp.core.errors import DataError
 from interp.core.results import DataArray, Dataset
 from interp.figures.description import Bars, Description, Reference
 from interp.figures.figure import Figure
+from interp.figures.from_profile import distance_bars, histogram_bars, label_bars
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
+from interp.figures.relations import relation_bars
 from interp.figures.training import training_figure
 
 _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
@@ -17,11 +20,15 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("query_pos", "key_pos"): attention_pattern,
     ("pos", "expert"): expert_map,
     ("component",): contribution_bars,
+    ("distance_bin",): distance_bars,
+    ("bin",): histogram_bars,
+    ("sublayer",): label_bars,
+    ("upos",): label_bars,
 }
 
 
-def figure(x: DataArray | Dataset | Verdict) -> Figure:
-    """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, or of a verdict.
+def figure(x: DataArray | Dataset | Verdict | RelationTable) -> Figure:
+    """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, of a verdict, of relations.
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
         of its variables.
@@ -33,6 +40,8 @@ def figure(x: DataArray | Dataset | Verdict) -> Figure:
     """
     if isinstance(x, Dataset):
         return training_figure(x)
+    if isinstance(x, RelationTable):
+        return Figure(relation_bars(x))
     return Figure(_verdict(x) if isinstance(x, Verdict) else _result(x))
 
 

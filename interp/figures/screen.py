@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from interp.core.errors import DataError
-from interp.figures.description import Bars, Description, HeatMap, Lines, Reference, Series
+from interp.figures.description import Bars, Description, HeatMap, Lines, Points, Reference, Series
 from interp.figures.labels import MOST_CHARACTERS, escaped, isolated, shortened, shown, ticks
 from interp.figures.scales import (
     DASHES,
@@ -30,6 +30,7 @@ from interp.figures.scales import (
 )
 
 MOST_CLICKABLE_CELLS = 10_000
+MANY_POINTS = 2_000
 _MOST_ACROSS = 18  # characters of a column's label
 _FIT_ACROSS = 64  # characters of all columns' labels side by side, in a chart some 700 px wide
 _CLEAR = "rgba(0, 0, 0, 0)"
@@ -50,12 +51,14 @@ def to_plotly(description: Description, *, clickable: bool = False) -> go.Figure
     Args:
         clickable: lay points that cannot be seen over a heat map's cells, for `st.plotly_chart(on_select="rerun")`, which ignores
             clicks on the cells themselves. A chosen point's `x` and `y` are its column and row (through Streamlit, too).
-    Raises: DataError when clickable is asked of anything but a heat map, or of one with too many cells.
+    Raises: DataError when clickable is asked of anything but a heat map or points, or of a heat map with too many cells.
     """
     if isinstance(description, HeatMap):
         figure = _heat_map(description)
         if clickable:
             _add_points(figure, description)
+    elif isinstance(description, Points):
+        figure = _points(description)  # they can be clicked as they are
     elif clickable:
         raise DataError(f"clickable=True came for {type(description).__name__}; only a HeatMap has cells to click")
     else:
@@ -165,6 +168,30 @@ def _lines(lines: Lines) -> go.Figure:
     if lines.reference is not None:
         _add_reference(figure, lines.reference, "y")
     return figure.update_layout(height=400, plot_bgcolor=_CLEAR, showlegend=len(lines.series) > 1, legend={"traceorder": "normal"})
+
+
+def _points(points: Points) -> go.Figure:
+    """Many points go to the graphics card, where there is one: as vectors they would take seconds."""
+    many = len(points.x) > MANY_POINTS
+    marker = {"size": 4 if many else 9, "color": POSITIVE, "opacity": 0.45 if many else 0.8, "line": {"width": 0}}
+    hover = f"%{{text}}<br>{_quoted(points.x_quantity)}: %{{x:.4g}}<br>{_quoted(points.quantity)}: %{{y:.4g}}<extra></extra>"
+    look = {"mode": "markers", "marker": marker, "hovertemplate": hover, "showlegend": False}
+    texts = [escaped(shown(label)) for label in points.labels]
+    figure = go.Figure((go.Scattergl if many else go.Scatter)(x=points.x, y=points.y, text=texts, **look))
+    chosen = list(points.marks)
+    figure.add_scatter(
+        x=points.x[chosen],
+        y=points.y[chosen],
+        text=[texts[at] for at in chosen],
+        mode="markers+text",
+        textposition="top center",
+        marker={"size": 11, "color": NEGATIVE, "line": {"width": 1.5, "color": "black"}},
+        hovertemplate=hover,
+        showlegend=False,
+    )
+    figure.update_xaxes(title=escaped(points.x_quantity), **_ruled())
+    figure.update_yaxes(title=escaped(points.quantity), **_ruled())
+    return figure.update_layout(height=520, plot_bgcolor=_CLEAR)
 
 
 def _add_band(figure: go.Figure, lines: Lines, line: Series, colour: str) -> None:

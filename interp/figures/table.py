@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.figures.description import Bars, Description, HeatMap, Lines, Reference
+from interp.figures.description import Bars, Description, HeatMap, Lines, Points, Reference
 
 
 def to_csv(description: Description) -> str:
@@ -31,6 +31,8 @@ def to_csv(description: Description) -> str:
 def _lines_of(description: Description) -> Iterator[list[Any]]:
     if isinstance(description, HeatMap):
         return _cells(description)
+    if isinstance(description, Points):
+        return _things(description)
     return _bars(description) if isinstance(description, Bars) else _points(description)
 
 
@@ -46,6 +48,13 @@ def _bars(bars: Bars) -> Iterator[list[Any]]:
     yield [bars.label_title, bars.quantity, *_ends(bars.low), *_head(bars.reference)]
     for at, label in enumerate(bars.labels):
         yield [label, *_numbers_at(at, bars.values, bars.low, bars.high), *_level(bars.reference)]
+
+
+def _things(points: Points) -> Iterator[list[Any]]:
+    marked = set(points.marks)
+    yield ["label", points.x_quantity, points.quantity, *(["marked"] if marked else [])]
+    for at, label in enumerate(points.labels):
+        yield [label, _number(points.x[at]), _number(points.y[at]), *([int(at in marked)] if marked else [])]
 
 
 def _points(lines: Lines) -> Iterator[list[Any]]:

@@ -17,6 +17,7 @@ An ablation that never fired, or that changed nothing in any place it was meant 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -34,6 +35,14 @@ from interp.texts.example import Example
 How = Literal["zero", "mean", "resample"]
 _KIND_OF: dict[str, Kind] = {"head": "z", "neuron": "post", "expert": "expert_weights"}
 Place = tuple[Kind, int, Stack]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recorded:
+    """What sites of one model are on some texts: to switch many sets of them off without running the texts for each. See `recorded`."""
+
+    owner: int
+    values: dict[Place, torch.Tensor]
 
 
 class _Replace:
@@ -93,7 +102,7 @@ def place_of(site: Site) -> Place:
 
 @contextmanager
 def ablate(
-    model: Model, sites: str | Site | Iterable[str | Site], *, how: How = "mean", over: Iterable[Text] = (), seed: int = 0
+    model: Model, sites: str | Site | Iterable[str | Site], *, how: How = "mean", over: Iterable[Text] | Recorded = (), seed: int = 0
 ) -> Iterator[None]:
     """Switch heads, neurons or experts off for every run of `model` inside the block, in this context only.
 
@@ -102,7 +111,7 @@ def ablate(
         sites: "L2H3", "L3N1024", "L3E2", a `Site`, or several; in an encoder-decoder "EL2H3", "DL2H3", or "XL2H3" for cross-attention.
         how: "zero", "mean" or "resample".
         over: for mean and resample: texts to take the values from, at least as long as those that will run; pairs of text and target in an
-            encoder-decoder.
+            encoder-decoder; or what `recorded` kept of some.
         seed: which text each row gets under "resample".
     Raises: SiteError for a site that does not exist; DataError when texts are missing or too short; TextError for a pair where one text is
         read, or the other way round; InterventionError when the block ends and no model ran, or nothing changed at a site (an expert
@@ -121,7 +130,7 @@ def ablate(
     wanted = model.anatomy.parts(sites)
     refuse_none("site", wanted)
     _refuse_how(how, wanted)
-    editor = _Replace(model, wanted, None if how == "zero" else _values(model, wanted, how, _texts(model, over)), seed)
+    editor = _Replace(model, wanted, None if how == "zero" else _values(model, wanted, how, over), seed)
     with watching(editor):
         yield
     insist("the ablation of", wanted, fired=editor.fired, changed=editor.changed, dead="its hook is dead", same=_SAME)
@@ -151,18 +160,46 @@ def _refuse_how(how: str, wanted: Sequence[Site]) -> None:
         raise SiteError(f"an expert is switched off with how='zero'; how={how!r} came: the router chooses anew for each token")
 
 
-def _values(model: Model, sites: Sequence[Site], how: How, texts: list[Text]) -> dict[Place, torch.Tensor]:
-    """What the sites are on each text, cut to the shortest; for "mean" averaged over the texts, position by position."""
+def recorded(model: Model, sites: Iterable[str | Site], over: Iterable[Text]) -> Recorded:
+    """What sites are on texts, kept for several ablations of them: `ablate(..., over=recorded(model, sites, texts))`.
+
+    Raises: DataError when there is no text; SiteError for a site that does not exist.
+
+    Example:
+        >>> import interp
+        >>> model = interp.load()
+        >>> kept = recorded(model, ["L0H0", "L0H1"], ["The old man looked at the sea.", "A small boat was on the water."])
+        >>> with ablate(model, "L0H1", how="resample", over=kept):
+        ...     changed = interp.capture(model, "The old man").logits
+    """
+    wanted, texts = model.anatomy.parts(sites), _texts(model, over)
     if not texts:
-        raise DataError(f"how={how!r} needs texts to take values from; expected some in over=[...], or how='zero'")
-    places = {place_of(site) for site in sites}
+        raise DataError("no text came to record from; expected some")
+    places = {place_of(site) for site in wanted}
     rows = [_kept(model, text, places) for text in texts]
-    values = {}
-    for place in places:
-        shortest = min(row[place].shape[0] for row in rows)
-        stacked = torch.stack([row[place][:shortest] for row in rows])
-        values[place] = stacked.mean(0, keepdim=True) if how == "mean" else stacked
-    return values
+    shortest = {place: min(row[place].shape[0] for row in rows) for place in places}
+    return Recorded(owner=id(model.hf), values={place: torch.stack([row[place][: shortest[place]] for row in rows]) for place in places})
+
+
+def _values(model: Model, sites: Sequence[Site], how: How, over: Iterable[Text] | Recorded) -> dict[Place, torch.Tensor]:
+    """What the sites are on each text, cut to the shortest; for "mean" averaged over the texts, position by position."""
+    if not isinstance(over, Recorded):
+        texts = _texts(model, over)
+        if not texts:
+            raise DataError(f"how={how!r} needs texts to take values from; expected some in over=[...], or how='zero'")
+        over = recorded(model, sites, texts)
+    _refuse_other(model, sites, over)
+    if how == "resample":
+        return over.values
+    return {place: value.mean(0, keepdim=True) for place, value in over.values.items()}
+
+
+def _refuse_other(model: Model, sites: Sequence[Site], over: Recorded) -> None:
+    if over.owner != id(model.hf):
+        raise DataError(f"over= was recorded on another model than {model.name}; expected recorded({model.name}, ...)")
+    missing = sorted({str(site) for site in sites if place_of(site) not in over.values})
+    if missing:
+        raise DataError(f"{', '.join(missing)} were not recorded; expected recorded(model, [...]) with a site of the same layer")
 
 
 def _kept(model: Model, text: Text, places: set[Place]) -> dict[Place, torch.Tensor]:

@@ -3,7 +3,7 @@
 transformers hands it q, k, v after rotary embedding, the mask, the scale and the family's extras, for every family that goes through its
 `AttentionInterface`. With nobody watching patterns it is plain SDPA, but for the extras that SDPA does not read. With a watcher it becomes
 an `AttentionCall`, which gives the exact pattern, or the output together with the log-sum-exp of the scores, from which pattern
-statistics follow without the pattern (see `captures.corpus.fused`); and which can be edited before the output is taken.
+statistics follow without the pattern (see `captures.corpus.pattern_statistics`); and which can be edited before the output is taken.
 
 What a score is, in every family, with the symbols of `AttentionCall`
     s_ij = cap(scale q_i . k_j) + bias_ij       -inf where i does not see j

@@ -5,6 +5,9 @@
     .tsv        pairs for an encoder-decoder: source, tab, target; a first line "source<tab>target" is a header
     .conllu     a treebank: sentences with their gold words
 each also as .gz. Nothing is loaded whole: one line, or one sentence of a treebank, at a time.
+
+An encoder-decoder reads pairs and nothing else: what its decoder and its cross-attention do depends on the target that the decoder reads,
+and a target that was made up (none, the source, the model's own output) would give numbers about a text that nobody wrote.
 """
 
 import gzip
@@ -84,7 +87,8 @@ class FileCorpus:
     def _refuse_other_fields(self) -> None:
         if len(self.fields) == 2 and self.suffix not in (".tsv", ".jsonl"):
             raise DataError(
-                f"{self.path}: one text at a time; an encoder-decoder reads pairs: expected .tsv, or .jsonl with source and target"
+                f"{self.path}: one text at a time; an encoder-decoder reads pairs: expected .tsv, or .jsonl with source and target. "
+                "No target is made up: for a model that rewrites its input, such as BART, give each text twice"
             )
         if len(self.fields) == 1 and self.suffix == ".tsv":
             raise DataError(f"{self.path}: pairs of texts; this model reads one text: expected .txt, .jsonl or .conllu")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from interp.core.errors import DataError
-from interp.texts.words import Span, Word
+from interp.texts.words import Link, Span, Word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Example:
         special: (pos,) is a special token.
         words: (word,) annotated words; empty for plain text.
         word_tokens: (word,) positions of each word's tokens, at least one.
+        links: annotated pairs of words (see `Sentence`).
         name: what to call the example (a sentence's id).
         document: the text that it is from: the cluster for intervals and permutations.
     Raises: DataError when the fields do not fit each other.
@@ -37,6 +38,7 @@ class Example:
     special: tuple[bool, ...]
     words: tuple[Word, ...] = ()
     word_tokens: tuple[tuple[int, ...], ...] = ()
+    links: tuple[Link, ...] = ()
     name: str = ""
     document: str = ""
 
@@ -66,4 +68,5 @@ class Example:
             special=tuple(self.special[pos] for pos in positions),
             words=(),
             word_tokens=(),
+            links=(),
         )

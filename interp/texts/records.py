@@ -12,6 +12,7 @@ from interp.texts.words import Sentence
 
 TEXT = ("text",)
 PAIR = ("source", "target")
+_EXPECTED = {1: "expected one, as a model with one stack reads it", 2: "expected a pair, source and target, as an encoder-decoder reads it"}
 _BAD_SIZE = 200  # a bad record is counted as this many characters, so that a file of nothing else is cut into shards, too
 
 
@@ -65,7 +66,7 @@ def record_of(item: object, place: str, fields: tuple[str, ...]) -> Record | Bad
         >>> record_of({"text": "the sea", "id": 7}, "a.jsonl, line 1", TEXT).text
         'the sea'
         >>> str(record_of({"body": "the sea"}, "a.jsonl, line 1", TEXT))
-        "a.jsonl, line 1: no field 'text'; it has: body"
+        "a.jsonl, line 1: no field 'text'; it has: body; expected one, as a model with one stack reads it"
     """
     try:
         texts = _texts(item, fields)
@@ -81,11 +82,11 @@ def _texts(item: object, fields: tuple[str, ...]) -> list:
     if isinstance(item, Mapping):
         missing = [name for name in fields if name not in item]
         if missing:
-            raise DataError(f"no field {missing[0]!r}; it has: {', '.join(map(str, item)) or 'none'}")
+            raise DataError(f"no field {missing[0]!r}; it has: {', '.join(map(str, item)) or 'none'}; {_EXPECTED[len(fields)]}")
         return [item[name] for name in fields]
     texts = [item.text] if isinstance(item, Sentence) else list(item) if isinstance(item, tuple | list) else [item]
     if len(texts) != len(fields):
-        raise DataError(f"{len(texts)} texts came; expected {len(fields)}: {' and '.join(fields)}")
+        raise DataError(f"{len(texts)} text{'s' * (len(texts) != 1)} came; {_EXPECTED[len(fields)]}")
     return texts
 
 

@@ -33,7 +33,7 @@ def annotate(sentence: Sentence, tokenizer: FastTokenizer, *, n_ctx: int | None 
     """
     example = tokenize(sentence.text, tokenizer, n_ctx=n_ctx)
     tokens = align([word.span for word in sentence.words], example.spans, text=sentence.text)
-    return replace(example, words=sentence.words, word_tokens=tokens, name=sentence.id, document=sentence.document)
+    return replace(example, words=sentence.words, word_tokens=tokens, links=sentence.links, name=sentence.id, document=sentence.document)
 
 
 def examples(sentences: Iterable[Sentence], tokenizer: FastTokenizer, *, n_ctx: int | None = None) -> tuple[list[Example], list[Skipped]]:

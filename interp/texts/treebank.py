@@ -18,7 +18,7 @@ from conllu.exceptions import ParseException
 
 from interp.core.errors import DataError
 from interp.texts.conllu_blocks import Block, blocks
-from interp.texts.words import Sentence, Span, Word
+from interp.texts.words import Link, Sentence, Span, Word
 
 _NUMBERED = re.compile(r"(?P<document>.*\w)[-_./]s?\d+")
 _SPLIT = re.compile(r"(.*[-_.])?(train|dev|test)", re.IGNORECASE)
@@ -59,7 +59,7 @@ class SentenceReader:
         if "newdoc id" in meta or "newdoc" in meta:
             self.document = meta.get("newdoc id") or meta.get("newdoc") or name
         text, words = _placed(parsed, meta.get("text"), f"{self.path}, sentence {name}")
-        return Sentence(id=name, text=text, words=words, document=self.document or _document(name))
+        return Sentence(id=name, text=text, words=words, document=self.document or _document(name), links=_links(parsed))
 
 
 def _parse(path: Path, block: Block) -> Any:
@@ -85,6 +85,17 @@ def _surface(parsed: Any) -> tuple[list[Any], dict[int, Any]]:
     covered = {word: each for each in ranges for word in range(each[0], each[2] + 1)}
     written = [token for token in parsed if token["id"] in ranges or (isinstance(token["id"], int) and token["id"] not in covered)]
     return written, covered
+
+
+def _links(parsed: Any) -> tuple[Link, ...]:
+    """What MISC says of pairs of words: `Antecedent=3` on the fifth word is ("Antecedent", 4, 2). Other values are no places of words."""
+    words = [token for token in parsed if isinstance(token["id"], int)]
+    said = [(name, token["id"], value) for token in words for name, value in (token["misc"] or {}).items()]
+    return tuple(
+        (name, here - 1, int(there) - 1)
+        for name, here, there in said
+        if there and there.isascii() and there.isdigit() and 1 <= int(there) <= len(words) and int(there) != here
+    )
 
 
 def _space(token: Any) -> str:

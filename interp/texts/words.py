@@ -8,6 +8,7 @@ then have the span of the whole "don't" and say `multiword=True`: a claim may le
 from dataclasses import dataclass
 
 Span = tuple[int, int]
+Link = tuple[str, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,15 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One annotated sentence. `document` names the text that it is from: the cluster for intervals and permutations."""
+    """One annotated sentence.
+
+    Attributes:
+        document: the text that it is from: the cluster for intervals and permutations.
+        links: annotations of pairs of words, each its name and two places among the words: ("Antecedent", 5, 1).
+    """
 
     id: str
     text: str
     words: tuple[Word, ...]
     document: str
+    links: tuple[Link, ...] = ()

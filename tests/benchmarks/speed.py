@@ -72,9 +72,9 @@ def used(table: Table, name: str) -> None:
     import transformers
 
     import interp
-    from interp.captures.corpus.fused import FUSED
     from interp.captures.corpus.heads import HeadMeans
     from interp.captures.corpus.neurons import NeuronMoments
+    from interp.captures.corpus.pattern_statistics import STATISTICS
     from interp.captures.corpus.stream import stream
     from interp.models.load import find
     from interp.texts.tokens import windows
@@ -121,7 +121,7 @@ def used(table: Table, name: str) -> None:
             "body": plain_body,
             "heads": statistics_of(HeadMeans),
             "heads and neurons": statistics_of(HeadMeans, NeuronMoments),
-            **{f"only {name}": statistics_of(lambda name=name: HeadMeans((name,))) for name in FUSED},
+            **{f"only {name}": statistics_of(lambda name=name: HeadMeans((name,))) for name in STATISTICS},
         },
         runs=11,
     )
@@ -129,12 +129,12 @@ def used(table: Table, name: str) -> None:
     shape = f"{BATCH} x {n_ctx}"
     table.row(f"plain forward pass with logits, {shape}", of["plain"], "s")
     table.row("  its body alone, without logits", of["body"], "s")
-    table.row(f"streaming head statistics, all {len(FUSED)}, {shape}", of["heads"], "s")
+    table.row(f"streaming head statistics, all {len(STATISTICS)}, {shape}", of["heads"], "s")
     # Each round's own ratio, so that a slow moment that hits both cancels.
     ratio = statistics.median(ours / plain for ours, plain in zip(times["heads"], times["plain"], strict=True))
     table.row("  to the plain pass", ratio, "x", RATIO)
     table.row("  with neuron moments, to the plain pass", of["heads and neurons"] / of["plain"], "x")
-    for name in FUSED:
+    for name in STATISTICS:
         table.row(f"  {name} alone, to the plain pass", of[f"only {name}"] / of["plain"], "x")
 
 

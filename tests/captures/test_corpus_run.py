@@ -199,18 +199,9 @@ def test_a_treebank_brings_its_words(gpt2, tmp_path):
     found = profile(gpt2, tmp_path / "a.conllu", statistics=["neurons_by_upos"])
     by = found["neuron_by_upos"]
     assert {str(upos) for upos in by.upos.values[by.notnull().all(["layer", "neuron"]).values]} == {"DET", "NOUN", "VERB"}
-    with pytest.raises(DataError, match="no token has a label 'upos'"):
-        profile(gpt2, ["the dog saw"], statistics=["neurons_by_upos"])
-
-
-@pytest.mark.parametrize("name", ["t5", "marian"])
-def test_pairs_for_an_encoder_decoder(tiny_named, tmp_path, name):
-    model = tiny_named(name).model
-    (tmp_path / "a.tsv").write_text("the old man\tshe said\nthe sea\tit was cold then\n" * 3)
-    found = profile(model, tmp_path / "a.tsv", out=tmp_path / "run", shard=30)
-    assert found["entropy"].sel(stack="X").notnull().any()
-    assert found.attrs["left_out"].startswith("neuron moments: the model is an encoder-decoder")
-    assert found.attrs["n_texts"] == 6
+    for group in ("neurons_by_upos", "mass_by_upos"):
+        with pytest.raises(DataError, match="no token has a label 'upos'"):
+            profile(gpt2, ["the dog saw"], statistics=[group])
 
 
 def test_the_registry_gives_what_is_asked_for_and_refuses_what_is_not_known(gpt2, tiny_named):
@@ -219,7 +210,7 @@ def test_the_registry_gives_what_is_asked_for_and_refuses_what_is_not_known(gpt2
     assert chosen(gpt2, None) == (("heads", "neurons", "residual"), "")
     assert "experts" in chosen(tiny_named("mixtral").model, None)[0]
     assert chosen(tiny_named("ffn-only").model, None)[1].startswith("head statistics: the model has no attention")
-    with pytest.raises(DataError, match=r"statistics \['nothing'\] came; expected some of: heads, neurons"):
+    with pytest.raises(DataError, match=r"statistics \['nothing'\] came; expected some of: atlas, heads, neurons"):
         chosen(gpt2, ["nothing", "heads"])
     untouched = replace(gpt2, disabled={"neurons": "a check failed"})
     assert chosen(untouched, None)[1] == "neuron moments: a check failed"

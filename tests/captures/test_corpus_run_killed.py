@@ -1,23 +1,26 @@
 """Runs in processes of their own: killed without warning, several at once, on Ray: the answer is the same to the byte. Bounded memory."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from multiprocessing import active_children
+from multiprocessing import Pipe
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from tiny_families import VOCABULARY, drawn, words
 
 from interp.api import profile
+from interp.captures.corpus import workers
 from interp.captures.corpus.workers import TRIES
-from interp.core.errors import DataError
+from interp.core.errors import DataError, ModelUnsupported
+from interp.models.load import load_model
 
 SMALL = 300  # characters in a shard
 SCRIPT = """
@@ -33,27 +36,40 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
+def saved(name: str, folder: Path) -> Path:
+    """A tiny model, in a folder."""
+    drawn(name).save_pretrained(folder)
+    words().save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tiny model, saved."""
-    made = tmp_path_factory.mktemp("model")
-    drawn("gpt2").save_pretrained(made)
-    words().save_pretrained(made)
-    return made
+    return saved("gpt2", tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
 def model(folder):
-    from interp.models.load import load_model
-
     return load_model(str(folder))
 
 
+@pytest.fixture(params=["gpt2", "marian"])
+def kind(request, tmp_path) -> tuple[Path, str, list[str]]:
+    """A model that reads texts and one that reads pairs: its folder, the kind of its corpus, and statistics that it has."""
+    pairs = request.param == "marian"
+    made = saved(request.param, tmp_path / "model")
+    return made, "corpus.tsv" if pairs else "corpus.txt", ["entropy", "hits" if pairs else "neurons"]
+
+
 def written(path: Path, n_texts: int) -> Path:
-    """A corpus of texts of mixed lengths."""
+    """A corpus of texts of mixed lengths, or of pairs of them."""
     draw, vocabulary = random.Random(1), VOCABULARY[4:16]
+
+    def text() -> str:
+        return " ".join(draw.choices(vocabulary, k=draw.randint(1, 30)))
+
     with path.open("w") as opened:
-        opened.writelines(" ".join(draw.choices(vocabulary, k=draw.randint(1, 30))) + "\n" for _ in range(n_texts))
+        opened.writelines("\t".join(text() for _ in range(1 + (path.suffix == ".tsv"))) + "\n" for _ in range(n_texts))
     return path
 
 
@@ -65,10 +81,11 @@ def started(folder, corpus, **options) -> subprocess.Popen:
     )
 
 
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(folder, model, tmp_path):
-    corpus = written(tmp_path / "corpus.txt", 1000)
-    options = {"statistics": ["entropy", "neurons"], "shard": 2 * SMALL}
-    profile(model, corpus, out=tmp_path / "whole", threads=1, **options)
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(kind, tmp_path):
+    folder, name, statistics = kind
+    corpus = written(tmp_path / name, 1000 if name == "corpus.txt" else 200)  # pairs of one length in both are few, so they run by ones
+    options = {"statistics": statistics, "shard": 2 * SMALL}
+    profile(load_model(str(folder)), corpus, out=tmp_path / "whole", threads=1, **options)
     shards, draw, counts = tmp_path / "run" / "shards", random.Random(3), []
     for _ in range(4):
         before = len(list(shards.glob("*.npz")))
@@ -97,26 +114,31 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_several_workers_give_the_same_bytes_also_when_one_is_killed(model, tmp_path, monkeypatch):
-    # A fresh process runs the main module again; other tests put the dashboard's page in its place.
-    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
-    corpus = written(tmp_path / "corpus.txt", 60)
-    options = {"statistics": ["entropy", "neurons"], "shard": SMALL, "threads": 1}
+def test_several_workers_give_the_same_bytes_also_when_one_is_killed(kind, tmp_path, monkeypatch):
+    folder, name, statistics = kind
+    model, corpus = load_model(str(folder)), written(tmp_path / name, 60)
+    options = {"statistics": statistics, "shard": SMALL, "threads": 1}
     profile(model, corpus, out=tmp_path / "whole", **options)
-    killed, left = [], []
+    started: list[subprocess.Popen] = []
+
+    class Seen(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(workers.subprocess, "Popen", Seen)
 
     def kill_one(progress):
-        if not killed:
-            process = active_children()[0]
-            killed.append(process.pid)
-            os.kill(process.pid, signal.SIGKILL)
-        left.append({process.pid for process in active_children()})
+        if len(started) == 2:
+            os.kill(started[0].pid, signal.SIGKILL)
+            started[0].wait()
 
     profile(model, corpus, out=tmp_path / "run", workers=2, progress=kill_one, **options)
     assert (tmp_path / "run" / "profile.nc").read_bytes() == (tmp_path / "whole" / "profile.nc").read_bytes()
-    assert killed[0] not in left[-1]
-    assert not active_children()
-    with pytest.raises(DataError, match=r"text 2: a int came as a text"):  # a worker's refusal is the run's
+    assert len(started) == 3
+    assert started[0].returncode == -signal.SIGKILL
+    assert all(process.returncode is not None for process in started)  # none is left
+    with pytest.raises(DataError, match=r"text \d: (a int|1 text) came"):  # a worker's refusal is the run's
         profile(model, ["the dog", 7], workers=2, statistics=["entropy"])
 
 
@@ -130,9 +152,25 @@ def test_a_shard_that_ends_every_worker_stops_the_run(model):
     worker.give(Shard(number=4, first=9, items=()))
     worker.tries = TRIES
     worker.process.kill()
-    worker.process.join()
+    worker.process.wait()
     with pytest.raises(DataError, match=rf"shard 4 \(from record 10 on\) ended {TRIES} processes, the last with code -9"):
         worker.answer()
+
+
+def test_a_model_that_only_the_script_knows_is_refused_by_a_worker(monkeypatch):
+    monkeypatch.setattr(workers.signal, "signal", lambda *which: None)  # this process goes on
+    ours, theirs = Pipe()
+    ours.send_bytes(bytes(multiprocessing.current_process().authkey))
+    ours.send_bytes(b"c__main__\nOfTheScript\n.")
+    ours.send("a shard")
+    served = threading.Thread(target=workers.serve, args=(os.dup(theirs.fileno()),))
+    served.start()
+    answer = ours.recv()
+    ours.close()
+    served.join()
+    assert isinstance(answer, ModelUnsupported)
+    assert "OfTheScript" in str(answer)
+    assert "put it into a module that can be imported, or take workers=1" in str(answer)
 
 
 def _actors() -> list[int]:
@@ -147,10 +185,11 @@ def _actors() -> list[int]:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_ray_gives_the_same_bytes_also_when_an_actor_is_killed(model, tmp_path):
+def test_ray_gives_the_same_bytes_also_when_an_actor_is_killed(kind, tmp_path):
     pytest.importorskip("ray", reason="needs Ray: pip install -c constraints.txt -e '.[ray]'")
-    corpus = written(tmp_path / "corpus.txt", 60)
-    options = {"statistics": ["entropy", "neurons"], "shard": SMALL, "threads": 1}
+    folder, name, statistics = kind
+    model, corpus = load_model(str(folder)), written(tmp_path / name, 60)
+    options = {"statistics": statistics, "shard": SMALL, "threads": 1}
     profile(model, corpus, out=tmp_path / "whole", **options)
     killed = []
 

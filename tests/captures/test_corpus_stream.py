@@ -69,8 +69,11 @@ def test_single_texts_for_an_encoder_decoder_are_refused_by_name(tiny_named, nam
     model = tiny_named(name).model
     with pytest.raises(TextError, match="is an encoder-decoder: expected a second text"):
         stream(model, tiny_named(name).examples(), [HeadMeans()])
-    for run in (lambda: stream(model, [], [NeuronMoments()]), lambda: list(word_attention(model, []))):
-        with pytest.raises(ModelUnsupported, match=r"is an encoder-decoder.*one pair at a time can be captured: interp.capture"):
+    for what, run in (
+        ("neuron_mean, neuron_sd", lambda: stream(model, [], [NeuronMoments()])),
+        ("attention between words", lambda: list(word_attention(model, []))),
+    ):
+        with pytest.raises(ModelUnsupported, match=rf"is an encoder-decoder.*{what}.*expected statistics of heads.*interp.capture"):
             run()
 
 

@@ -34,9 +34,10 @@ from planted_defects.table import (
 )
 from tiny_families import GPT2
 
-from interp.captures.corpus import fused
+from interp.captures.corpus import pattern_statistics
 from interp.captures.corpus.heads import HeadMeans
 from interp.captures.corpus.neurons import NeuronMoments
+from interp.captures.corpus.pattern_statistics import STATISTICS
 from interp.captures.corpus.stream import stream
 from interp.captures.prompt import capture
 from interp.checks import additions, edits
@@ -175,7 +176,7 @@ def test_induction_is_checked_in_a_large_vocabulary_as_well(word_tokenizer, monk
     config = transformers.GPT2Config(**{**GPT2, "vocab_size": 20_000})
     model = load_model(transformers.GPT2LMHeadModel(config), word_tokenizer())
     assert check(model).passed
-    monkeypatch.setattr(additions, "FUSED", {**fused.FUSED, "induction": lambda one: fused.FUSED["induction"](one) + 0.1})
+    monkeypatch.setattr(additions, "STATISTICS", {**STATISTICS, "induction": lambda one: STATISTICS["induction"](one) + 0.1})
     assert failed(check(model)) == {full(FUSED)}
 
 
@@ -184,7 +185,7 @@ def test_a_check_that_breaks_is_a_check_that_fails(monkeypatch):
         raise RuntimeError("no kernel for this")
 
     model = sound("llama")
-    monkeypatch.setattr(fused, "sweep", broken)
+    monkeypatch.setattr(pattern_statistics, "sweep", broken)
     report = check(model)
     assert failed(report) == {full(FUSED)}
     assert "RuntimeError: no kernel for this" in report.disabled["patterns"]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from interp.claims.claim import Claim, catalogue, parse_claim
-from interp.claims.protocols import relation
+from interp.claims.claim import Claim, parse_claim
+from interp.claims.claim_files import catalogue
+from interp.claims.protocols import looked_at
 from interp.texts.words import Sentence, Word
 
 NOUNS, VERBS, ADJECTIVES, DETERMINERS = ["man", "dog", "sea", "boat"], ["saw", "said"], ["old", "small", "red", "cold"], ["the", "a"]
@@ -83,7 +84,7 @@ def planted(monkeypatch):
                         weights[0, 0, word, target] = 2.0
                 yield example, torch.tensor(weights, dtype=torch.float32)
 
-        monkeypatch.setattr(relation, "word_attention", attention)
+        monkeypatch.setattr(looked_at, "word_attention", attention)
 
     return plant
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from interp.claims.applies import why_not
-from interp.claims.claim import catalogue
+from interp.claims.claim_files import catalogue
 from interp.claims.judge import judge
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
@@ -30,12 +29,12 @@ def test_not_applicable_with_the_reason_and_without_data(tiny_named, name, claim
 
 @pytest.mark.parametrize("name", ["gpt2", "bert", "mixtral", "deepseek-v3", "gpt-oss", "gemma2"])
 def test_claims_apply_to_models_with_attention_and_ffns(tiny_named, name):
-    assert [why_not(claim, tiny_named(name).model.anatomy) for claim in catalogue().values()] == [""] * len(catalogue())
+    assert [claim.protocol.why_not(tiny_named(name).model.anatomy) for claim in catalogue().values()] == [""] * len(catalogue())
 
 
 def test_a_claim_on_heads_applies_without_an_ffn(tiny_named):
     model = tiny_named("attention-only").model
-    assert why_not(catalogue()["S4-42"], model.anatomy) == ""
+    assert catalogue()["S4-42"].protocol.why_not(model.anatomy) == ""
     with pytest.raises(ClaimError, match="none was given"):
         judge("S4-42", model)
 

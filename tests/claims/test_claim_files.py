@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from interp.claims.claim import CATALOGUE, Claim, catalogue, find_claim, parse_claim, read_claim
+from interp.claims.claim import Claim, parse_claim
+from interp.claims.claim_files import CATALOGUE, catalogue, find_claim, read_claim
 from interp.claims.own import attends
 from interp.core.errors import ClaimError
 
@@ -52,14 +53,14 @@ def test_a_wrong_file_is_refused_by_file_and_field(written):
     assert "head_relatoin" in message
     assert all(known in message for known in ("ffn_is_positionwise", "positional_head", "head_relation"))
     message = refused("margin: 0.10", "margn: 0.10")
-    assert "test.head_relation.margn: no such field; expected some of protocol, relation, head" in message
-    assert "test.head_relation.margin: Field required" in message
+    assert "test.margn (line 11): no such field; expected some of protocol, relation, head" in message
+    assert "test.margin (line 8): Field required" in message
     message = refused("statement:", "statment:")
-    assert "statment: no such field; expected some of id, statement" in message
+    assert "statment (line 2): no such field; expected some of id, statement" in message
     message = refused("quantifier: some", "quantifier: most")
-    assert "quantifier" in message
+    assert "quantifier (line 6)" in message
     assert "'typical'" in message
-    assert "test.head_relation.margin" in refused("margin: 0.10", "margin: much")
+    assert "test.margin (line 11)" in refused("margin: 0.10", "margin: much")
     assert "less than 1" in refused("margin: 0.10", "margin: 10")
     assert "less than 1" in refused("margin: 0.10", "margin: .inf")
     assert "greater than 0" in refused("margin: 0.10", "margin: 0")
@@ -67,11 +68,6 @@ def test_a_wrong_file_is_refused_by_file_and_field(written):
     message = refused("kind: [obs]", "kind: [obs")
     assert "not YAML" in message
     assert ", line " in message
-
-
-def test_needs_must_be_what_the_protocol_reads(written):
-    with pytest.raises(ClaimError, match="needs is None, the protocol head_relation reads 'treebank'"):
-        read_claim(written(TEXT.replace("needs: treebank\n", "")))
 
 
 def test_what_is_no_file_or_no_mapping_or_no_utf8(written, tmp_path):
@@ -85,7 +81,7 @@ def test_what_is_no_file_or_no_mapping_or_no_utf8(written, tmp_path):
     path.write_bytes("statement: café\n".encode("latin-1"))
     with pytest.raises(ClaimError, match=r"latin\.yaml: not UTF-8"):
         read_claim(path)
-    with pytest.raises(ClaimError, match=r"^a place: id: Field required"):
+    with pytest.raises(ClaimError, match=r"^a place: test: None came; expected the fields of a protocol: .*; id: Field required"):
         parse_claim({}, "a place")
 
 
@@ -106,7 +102,7 @@ def changes(value):
 def test_the_hash_changes_when_anything_does():
     fields = catalogue()["S4-41-obj"].model_dump(mode="json")
     claims = [Claim(**fields)]
-    for name in ("id", "statement", "quotation", "source", "scope", "alpha", "does_not_show"):
+    for name in ("id", "statement", "quotation", "source", "scope", "alpha", "replications", "does_not_show"):
         claims.append(Claim(**{**fields, name: changes(fields[name])}))
     claims += [Claim(**{**fields, "kind": ["obs", "lit"]}), Claim(**{**fields, "quantifier": "typical"})]
     for name, value in {
@@ -133,13 +129,25 @@ def test_ones_own_claim():
     assert claim.hash != named.hash
 
 
+def test_ones_own_claim_by_selectors():
+    claim = attends(from_="upos=PRON", to="link=Antecedent", head="L2H0")
+    assert (claim.id, claim.test.protocol) == ("own:upos=PRON:link=Antecedent:L2H0", "attends")
+    assert claim.statement == "Head L2H0 attends from upos=PRON to link=Antecedent."
+    assert attends(from_="deprel=obj", to="upos=VERB").test.protocol == "attends"
+    assert attends(from_="deprel=obj", to="head").test.protocol == "head_relation"
+
+
 def test_ones_own_claim_refuses():
-    for selector in ("obj", "deprel=", "upos=VERB", "deprel=obj "):
-        with pytest.raises(ClaimError, match="came; expected a relation as 'deprel=obj'"):
+    for selector in ("obj", "deprel=", "upos VERB", "gender=Fem", "upos=VERB & "):
+        with pytest.raises(
+            ClaimError, match=r"attends\(\.\.\.\): test\.from_words: .* is no condition; expected upos=\.\.\., deprel=\.\.\."
+        ):
             attends(from_=selector)
+    with pytest.raises(ClaimError, match=r"'head' in 'head' is no condition"):
+        attends(from_="head")
     with pytest.raises(ClaimError, match=r"margin=0\.01 differs from the protocol's 0\.1; expected margin_source="):
         attends(from_="deprel=obj", margin=0.01)
     with pytest.raises(ClaimError, match="less than 1"):
         attends(from_="deprel=obj", margin=2.0, margin_source="so that nothing passes")
-    with pytest.raises(Exception, match="sideways"):
-        attends(from_="deprel=obj", to="sideways")  # type: ignore[arg-type]
+    with pytest.raises(ClaimError, match="sideways"):
+        attends(from_="deprel=obj", to="sideways")

@@ -5,7 +5,8 @@ import pytest
 import torch
 import transformers
 
-from interp.claims.claim import catalogue, parse_claim
+from interp.claims.claim import parse_claim
+from interp.claims.claim_files import catalogue
 from interp.claims.judge import judge
 from interp.claims.protocols import positional
 from interp.claims.protocols.finding import best_upper, halves, sampled_evidence

@@ -9,7 +9,10 @@ import transformers
 
 from interp.claims.judge import judge
 from interp.claims.protocols import relation
+from interp.claims.protocols import relation_items as pairs
+from interp.claims.protocols.asked import best_offset
 from interp.claims.protocols.finding import halves
+from interp.claims.protocols.looked_at import looked_at
 from interp.claims.rule import passes
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, InterpError
@@ -139,25 +142,27 @@ def test_whole_path_on_models_that_nobody_trained(tiny_named, treebank, relation
 
 def test_a_causal_model_never_hits_what_comes_later(tiny_named, treebank):
     model = tiny_named("gpt2").model
-    found, items = relation._items(annotated(treebank[:20], model.tokenizer)[0], "nsubj")
-    looked = relation._looked_at(model, found)
-    members = [(direction, layer, head) for direction in relation.DIRECTIONS for layer in range(2) for head in range(4)]
-    hits = relation._hits(items, looked, members)
+    found = pairs.having(annotated(treebank[:20], model.tokenizer)[0], "nsubj")
+    items = pairs.items_of(found, "nsubj")
+    looked = looked_at(model, found)
+    members = [(direction, layer, head) for direction in pairs.DIRECTIONS for layer in range(2) for head in range(4)]
+    hits = looked.hits(items.questions(), members)
     assert (items.dependent < items.head).all()
     assert not hits[:8].any()
     assert hits[8:].any()
 
 
 def test_stand_ins_are_wrong_and_on_the_same_side(treebank, encoder):
-    found, items = relation._items(annotated(treebank, encoder.tokenizer)[0], "obj")
-    for name, draw in relation.STAND_INS.items():
-        other = relation._stand_in(name, items, found, draw, 0)
-        assert len(other.of) > 0.5 * len(items.head)
-        same = (items.dependent[other.of] == other.items.dependent) + 2 * (items.head[other.of] == other.items.head)
+    found = pairs.having(annotated(treebank, encoder.tokenizer)[0], "obj")
+    items = pairs.items_of(found, "obj")
+    for name, draw in pairs.STAND_INS.items():
+        other_items, of = pairs.redrawn(name, items, found, draw, 0)
+        assert len(of) > 0.5 * len(items.head)
+        same = (items.dependent[of] == other_items.dependent) + 2 * (items.head[of] == other_items.head)
         assert set(same.tolist()) in ({1}, {2})  # one end kept, the other changed
-        assert ((other.items.dependent < other.items.head) == (items.dependent < items.head)[other.of]).all()
-        assert (items.document[other.of] == other.items.document).all()
-        for example, dependent, head in zip(other.items.example, other.items.dependent, other.items.head, strict=True):
+        assert ((other_items.dependent < other_items.head) == (items.dependent < items.head)[of]).all()
+        assert (items.document[of] == other_items.document).all()
+        for example, dependent, head in zip(other_items.example, other_items.dependent, other_items.head, strict=True):
             assert found[example].words[dependent].head_index != head
 
 
@@ -192,7 +197,7 @@ def test_sentences_left_out_are_counted_and_the_hash_is_of_the_trees_too(encoder
 
 
 def test_the_best_offset_is_that_of_an_independent_count(treebank, encoder):
-    items = relation._items(annotated(treebank, encoder.tokenizer)[0], "obj")[1]
+    items = pairs.items_of(annotated(treebank, encoder.tokenizer)[0], "obj")
     choose, _ = halves(items.document, 3)
     counted = Counter(
         word.head - word.id
@@ -201,9 +206,9 @@ def test_the_best_offset_is_that_of_an_independent_count(treebank, encoder):
         for word in sentence.words
         if word.deprel == "obj"
     )
-    best = relation._best_offset(items, "dependent", choose)
+    best = best_offset(items.questions()["dependent"], choose)
     assert counted[best] == max(counted.values())
-    assert relation._best_offset(items, "head", choose) == -best
+    assert best_offset(items.questions()["head"], choose) == -best
 
 
 def bare(sentence):
@@ -217,19 +222,20 @@ def bare(sentence):
 def test_published_offset_baseline(ewt_folder):
     """Chosen on dev, scored on test: -2, 35.0 % (with the six pairs in contractions that the protocol leaves out: 35.0 +- .1)."""
     dev, test = (
-        relation._items([bare(one) for one in read_treebank(ewt_folder / f"en_ewt-ud-{part}.conllu")], "obj")[1] for part in ("dev", "test")
+        pairs.items_of([bare(one) for one in read_treebank(ewt_folder / f"en_ewt-ud-{part}.conllu")], "obj") for part in ("dev", "test")
     )
-    offset = relation._best_offset(dev, "dependent", np.ones(len(dev.head), dtype=bool))
+    offset = best_offset(dev.questions()["dependent"], np.ones(len(dev.head), dtype=bool))
     assert offset == -2
-    assert 100 * relation._offset_hits(test, "dependent", offset).mean() == pytest.approx(35.0, abs=0.1)
+    assert 100 * test.questions()["dependent"].at_offset(offset).mean() == pytest.approx(35.0, abs=0.1)
 
 
 def test_accuracies_are_those_of_a_plain_implementation(minilm, ewt_folder):
     """Hugging Face with eager attention, one sentence at a time, loops: the same hits for each pair, head and direction."""
     read = annotated(read_treebank(ewt_folder / "en_ewt-ud-test.conllu")[:150], minilm.tokenizer)[0]
-    found, items = relation._items(read, "obj")
-    members = [(direction, layer, head) for direction in relation.DIRECTIONS for layer in range(6) for head in range(12)]
-    ours = relation._hits(items, relation._looked_at(minilm, found), members)
+    found = pairs.having(read, "obj")
+    items = pairs.items_of(found, "obj")
+    members = [(direction, layer, head) for direction in pairs.DIRECTIONS for layer in range(6) for head in range(12)]
+    ours = looked_at(minilm, found).hits(items.questions(), members)
     hf = transformers.AutoModel.from_pretrained(str(zoo.minilm_folder()), attn_implementation="eager").eval()
     plain = {member: [] for member in members}
     for example in found:

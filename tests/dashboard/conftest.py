@@ -28,13 +28,13 @@ ARGUMENTS = [
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
-    """The address of `streamlit run app.py` on a free loopback port."""
+def served(**given: str) -> Iterator[str]:
+    """The address of `streamlit run app.py` on a free loopback port. Args: given: environment variables, such as INTERP_RUN."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **given}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             yield _answering(f"http://127.0.0.1:{port}", server)

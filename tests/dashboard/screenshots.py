@@ -1,4 +1,4 @@
-"""Pictures of both pages, light and dark: `python tests/dashboard/screenshots.py FOLDER`."""
+"""Pictures of the pages, light and dark: `python tests/dashboard/screenshots.py FOLDER`; with a RUN behind it, of that run's atlas."""
 
 import re
 import sys
@@ -11,6 +11,15 @@ PAGES = {
     "prompt-long": "/?text=" + "The+old+man+looked+at+the+sea+and+said+nothing+to+her.+" * 6,
     "prompt-minilm": "/?model=minilm&head=L2H10&form=moved",
     "claims": "/claims",
+}
+ATLAS = {
+    "atlas": "/",
+    "atlas-scatter": "/?view=Scatter",
+    "atlas-neurons": "/?part=neurons&view=Scatter",
+    "atlas-list": "/?part=neurons&view=List",
+    "atlas-head": "/atlas-head",
+    "atlas-neuron": "/atlas-neuron",
+    "atlas-layer": "/atlas-layer?layer=1",
 }
 
 
@@ -37,5 +46,25 @@ def main(folder: Path) -> None:
                 page.screenshot(path=folder / f"claims-verdict-{theme}.png")
 
 
+def atlas(folder: Path, run: Path, themes: tuple[str, ...] = ("light", "dark"), **query: str) -> None:
+    """Write the pictures of a run's atlas. Args: query: what the pages are to show, such as `head="L0H2"`."""
+    from conftest import browsing, served
+
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = "".join(f"&{name}={value}" for name, value in query.items())
+    with served(INTERP_RUN=str(run.absolute())) as address:
+        for theme in themes:
+            with browsing(viewport={"width": 1440, "height": 1500}, color_scheme=theme) as page:
+                for name, path in ATLAS.items():
+                    page.goto(f"{address}{path}{'' if '?' in path else '?'}{asked}")
+                    page.get_by_role("heading", level=1).wait_for(timeout=90_000)
+                    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=90_000)
+                    page.wait_for_timeout(2500)
+                    page.screenshot(path=folder / f"{name}-{theme}.png")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[2:]:
+        atlas(Path(sys.argv[1]), Path(sys.argv[2]), **dict(each.split("=", 1) for each in sys.argv[3:]))
+    else:
+        main(Path(sys.argv[1]))

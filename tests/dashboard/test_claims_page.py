@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from interp import api
-from interp.claims.claim import catalogue
+from interp.claims.claim_files import catalogue
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
 from interp.dashboard.views.verdict_sheet import OUTCOMES

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_attention import HALF, TOLERANCE, agrees, cases, close, naive, simple, size_of
 
-from interp.captures.corpus.fused import FUSED, Fused
+from interp.captures.corpus.pattern_statistics import STATISTICS, PatternStatistics
 from interp.core.errors import InterventionError, ModelUnsupported
 from interp.measures.head_statistics import HEAD_STATISTICS
 from interp.models import attention
@@ -65,13 +65,13 @@ def test_a_score_that_is_nan_shows_in_every_kind_of_call():
 def statistics_agree(call: AttentionCall, pattern: torch.Tensor, size: float) -> None:
     n, heads = pattern.shape[-1], pattern.shape[1]
     ids, w_o = torch.randint(0, 3, (pattern.shape[0], n)), torch.randn(heads, call.value.shape[-1], 6)
-    fused = Fused(call, ids, w_o)
+    statistics = PatternStatistics(call, ids, w_o)
     for name, statistic in HEAD_STATISTICS.items():
-        naive_values = statistic.of(pattern.float(), ids, fused.norms)
-        close(FUSED[name](fused), naive_values, 2 * TOLERANCE * size * (n if name == "distance" else 1))
+        naive_values = statistic.of(pattern.float(), ids, statistics.norms)
+        close(STATISTICS[name](statistics), naive_values, 2 * TOLERANCE * size * (n if name == "distance" else 1))
     for offset in (-2, 3):
         diagonal = pattern.diagonal(offset, -2, -1)
-        weights = fused.at_offset(offset)
+        weights = statistics.at_offset(offset)
         close(weights[~weights.isnan()].sort()[0], diagonal.flatten().sort()[0], TOLERANCE * size)
 
 
@@ -100,7 +100,7 @@ def test_the_entropy_beside_a_sink_is_over_the_real_keys():
     call = AttentionCall(torch.ones(1, 1, 2, 1), keys, torch.ones(1, 1, 2, 1), None, 1.0, False, sinks=sinks)
     torch.testing.assert_close(call.pattern()[0, 0, 0], torch.tensor([1 / 6, 2 / 6]))
     expected = -(torch.tensor([1 / 6, 2 / 6]) * torch.tensor([1 / 6, 2 / 6]).log()).sum()
-    torch.testing.assert_close(Fused(call, torch.tensor([[0, 1]]), torch.ones(1, 1, 1)).values("entropy")[0, 0, 0], expected)
+    torch.testing.assert_close(PatternStatistics(call, torch.tensor([[0, 1]]), torch.ones(1, 1, 1)).values("entropy")[0, 0, 0], expected)
     torch.testing.assert_close(call.output_and_lse()[1][0, 0, 0], torch.tensor(6.0).log())
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from interp.captures.corpus import fused
-from interp.captures.corpus.fused import Fused
+from interp.captures.corpus import pattern_statistics
+from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.measures.per_query import Distance, Entropy
 from interp.models.attention import AttentionCall
 from interp.models.kernels import cpu_attention, flex_attention
@@ -58,13 +58,13 @@ def test_flex_attention_is_the_naive_computation_on_cuda(kind):
 def test_entropy_and_distance_by_the_kernel_are_those_by_blocks(kind, monkeypatch):
     query, key, value, seen, causal = _drawn(kind)
     ids, w_o = torch.zeros(2, 24, dtype=torch.long), torch.ones(3, 8, 4)
-    blocks = Fused(AttentionCall(query, key, value, seen, 0.25, causal), ids, w_o)
-    monkeypatch.setattr(fused, "MEANS_BY_KERNEL", frozenset({"cpu"}))
-    kernel = Fused(AttentionCall(query, key, value, seen, 0.25, causal), ids, w_o)
+    blocks = PatternStatistics(AttentionCall(query, key, value, seen, 0.25, causal), ids, w_o)
+    monkeypatch.setattr(pattern_statistics, "MEANS_BY_KERNEL", frozenset({"cpu"}))
+    kernel = PatternStatistics(AttentionCall(query, key, value, seen, 0.25, causal), ids, w_o)
     for asked in (Entropy(), *([Distance()] if causal else [])):
         torch.testing.assert_close(kernel.take(asked), _by_blocks(blocks, asked), atol=1e-5, rtol=0)
         assert kernel.way(asked) == "fused kernel"
 
 
-def _by_blocks(one: Fused, asked) -> torch.Tensor:
+def _by_blocks(one: PatternStatistics, asked) -> torch.Tensor:
     return one._by_blocks([asked])[asked]

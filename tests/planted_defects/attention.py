@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from interp.captures.corpus import fused
+from interp.captures.corpus.pattern_statistics import STATISTICS
 from interp.checks import additions
 from interp.models import attention
 from interp.models.attention import AttentionCall
@@ -132,10 +132,10 @@ def the_encoders_pattern_given_as_the_decoders(form, patch):
 
 
 _STATISTICS = {"mistral-window t5": lambda one: one * 1.01 + 0.001, "bert": lambda one: one * torch.nan}
-for _name in fused.FUSED:
+for _name in STATISTICS:
     for _forms, _wrong in _STATISTICS.items():
 
         @defect(_forms, FUSED, name=f"{_name} that is not the pattern's")
         def _a_wrong_statistic(form, patch, name=_name, wrong=_wrong):
-            patch.setattr(additions, "FUSED", {**fused.FUSED, name: lambda one: wrong(fused.FUSED[name](one))})
+            patch.setattr(additions, "STATISTICS", {**STATISTICS, name: lambda one: wrong(STATISTICS[name](one))})
             return sound(form)

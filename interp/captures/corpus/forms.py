@@ -13,23 +13,23 @@ from interp.captures.corpus.sweep import Rows
 from interp.measures.per_query import Beyond, Distance, DistanceVariance, Entropy, OneKey, Share, Within
 
 if TYPE_CHECKING:
-    from interp.captures.corpus.fused import Fused
+    from interp.captures.corpus.pattern_statistics import PatternStatistics
 
 
 @runtime_checkable
 class Taking(Hashable, Protocol):
     """Something of a pattern that a pass over its rows gathers up."""
 
-    def empty(self, fused: "Fused") -> torch.Tensor:
+    def empty(self, statistics: "PatternStatistics") -> torch.Tensor:
         """Where it is gathered."""
 
-    def add(self, gathered: torch.Tensor, rows: Rows, fused: "Fused") -> None:
+    def add(self, gathered: torch.Tensor, rows: Rows, statistics: "PatternStatistics") -> None:
         """Put in what these rows give."""
 
 
-def per_query(fused: "Fused") -> torch.Tensor:
+def per_query(statistics: "PatternStatistics") -> torch.Tensor:
     """Room for one number for each query. Axes: (batch, head, query_pos)."""
-    return fused.call.query.new_empty(fused.call.shape[:3], dtype=fused.call.wide)
+    return statistics.call.query.new_empty(statistics.call.shape[:3], dtype=statistics.call.wide)
 
 
 def at_keys(rows: Rows, targets: torch.Tensor) -> torch.Tensor:
@@ -52,26 +52,26 @@ def away(rows: Rows) -> torch.Tensor:
     return (queries[:, None] - keys).abs()
 
 
-def _one_key(ask: OneKey, rows: Rows, fused: "Fused") -> torch.Tensor:
-    return at_keys(rows, fused.targets(ask.target))
+def _one_key(ask: OneKey, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
+    return at_keys(rows, statistics.targets(ask.target))
 
 
-def _share(ask: Share, rows: Rows, fused: "Fused") -> torch.Tensor:
-    norms = fused.norms[rows.texts, rows.heads].to(rows.pattern.dtype)
-    targets = fused.targets(ask.target)[rows.texts, rows.queries].clamp_min(0)
-    moved = at_keys(rows, fused.targets(ask.target)) * norms.gather(-1, targets[:, None].expand(*norms.shape[:2], -1))
+def _share(ask: Share, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
+    norms = statistics.norms[rows.texts, rows.heads].to(rows.pattern.dtype)
+    targets = statistics.targets(ask.target)[rows.texts, rows.queries].clamp_min(0)
+    moved = at_keys(rows, statistics.targets(ask.target)) * norms.gather(-1, targets[:, None].expand(*norms.shape[:2], -1))
     total = rows.once("moved", lambda: (rows.pattern @ norms[..., rows.keys, None])[..., 0])
     return moved / total.clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def _entropy(ask: Entropy, rows: Rows, fused: "Fused") -> torch.Tensor:
+def _entropy(ask: Entropy, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
     assert rows.logs is not None
     return rows.logs.mul_(rows.pattern).sum(-1).neg_()  # nobody reads the logarithms after
 
 
-def _distance(ask: Distance, rows: Rows, fused: "Fused") -> torch.Tensor:
+def _distance(ask: Distance, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
     """With no key after its query it is i - sum_j p_ij j, counted from the block's first query so that near keys keep their digits."""
-    if not (fused.call.causal and fused.call.plain):
+    if not (statistics.call.causal and statistics.call.plain):
         return (rows.pattern * away(rows)).sum(-1)
     first, dtype, device = rows.queries.start, rows.pattern.dtype, rows.pattern.device
     keys = torch.arange(rows.keys.start - first, rows.keys.stop - first, dtype=dtype, device=device)
@@ -79,7 +79,7 @@ def _distance(ask: Distance, rows: Rows, fused: "Fused") -> torch.Tensor:
     return queries - (rows.pattern.flatten(0, 2) @ keys).view(rows.pattern.shape[:3])
 
 
-def _distance_variance(ask: DistanceVariance, rows: Rows, fused: "Fused") -> torch.Tensor:
+def _distance_variance(ask: DistanceVariance, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
     distances, total = away(rows), _total(rows).clamp_min(torch.finfo(torch.float32).tiny)
     mean = (rows.pattern * distances).sum(-1) / total
     return (rows.pattern * (distances - mean[..., None]).square_()).sum(-1) / total
@@ -89,7 +89,7 @@ def _total(rows: Rows) -> torch.Tensor:
     return rows.once("total", lambda: rows.pattern.sum(-1))
 
 
-def _within(ask: Within, rows: Rows, fused: "Fused") -> torch.Tensor:
+def _within(ask: Within, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
     first, last = max(rows.keys.start, rows.queries.start - ask.tokens), min(rows.keys.stop, rows.queries.stop + ask.tokens)
     if last <= first:
         return torch.zeros_like(rows.pattern[..., 0])
@@ -97,11 +97,11 @@ def _within(ask: Within, rows: Rows, fused: "Fused") -> torch.Tensor:
     return (rows.pattern[..., band] * (away(rows)[:, band] <= ask.tokens)).sum(-1)
 
 
-def _beyond(ask: Beyond, rows: Rows, fused: "Fused") -> torch.Tensor:
-    return (_total(rows) - _within(Within(ask.tokens), rows, fused)).clamp_min_(0.0)
+def _beyond(ask: Beyond, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
+    return (_total(rows) - _within(Within(ask.tokens), rows, statistics)).clamp_min_(0.0)
 
 
-_FROM_ROWS: Mapping[type, Callable[[Any, Rows, "Fused"], torch.Tensor]] = {
+_FROM_ROWS: Mapping[type, Callable[[Any, Rows, "PatternStatistics"], torch.Tensor]] = {
     OneKey: _one_key,
     Share: _share,
     Entropy: _entropy,
@@ -112,9 +112,9 @@ _FROM_ROWS: Mapping[type, Callable[[Any, Rows, "Fused"], torch.Tensor]] = {
 }
 
 
-def gather(asked: Hashable, gathered: torch.Tensor, rows: Rows, fused: "Fused") -> None:
+def gather(asked: Hashable, gathered: torch.Tensor, rows: Rows, statistics: "PatternStatistics") -> None:
     """Put what a block gives to a definition of `per_query`, or to a taking of somebody's own, where it belongs."""
     if isinstance(asked, Taking):
-        asked.add(gathered, rows, fused)
+        asked.add(gathered, rows, statistics)
     else:
-        gathered[rows.where] = _FROM_ROWS[type(asked)](asked, rows, fused)
+        gathered[rows.where] = _FROM_ROWS[type(asked)](asked, rows, statistics)

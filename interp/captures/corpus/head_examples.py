@@ -10,8 +10,8 @@ from collections.abc import Hashable
 import numpy as np
 import torch
 
-from interp.captures.corpus.fused import Fused
 from interp.captures.corpus.heads import _OfHeads, by_layer, computed_by, of_heads
+from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.reducer import Reducer, part
 from interp.captures.corpus.top import Top
 from interp.core.errors import DataError
@@ -26,7 +26,7 @@ WINDOW = 8  # tokens before and after the query that are kept with it
 
 
 class DecileExamples(Reducer):
-    """Some queries from each tenth of a statistic's range, with their places and the tokens around. One model stack, not a pair.
+    """Some queries from each tenth of a statistic's range, with their places and the tokens around.
 
     Args:
         statistic: by name.
@@ -48,12 +48,10 @@ class DecileExamples(Reducer):
         self.statistic, self.k, self.highest = statistic, k, 1.0 if highest is None else highest
 
     def asks(self, point: Point) -> list[Hashable]:
-        return [head_statistic_named(self.statistic).ask] if point.stack == "" else []
+        return [head_statistic_named(self.statistic).ask]
 
-    def attend(self, point: Point, fused: Fused) -> None:
-        if point.stack:
-            return
-        values = fused.values(self.statistic).cpu().float()
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
+        values = statistics.values(self.statistic).cpu().float()
         tenth = (values / self.highest * PARTS).long().clamp(0, PARTS - 1).masked_fill(values.isnan(), -1)
         heads = values.shape[1]
         chosen = tenth.transpose(0, 1).flatten(1)[:, None] == torch.arange(PARTS)[:, None]  # (head, tenth, query)

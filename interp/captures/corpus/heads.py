@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import torch
 
-from interp.captures.corpus.fused import BLOCKS, KERNEL, Fused
+from interp.captures.corpus.pattern_statistics import BLOCKS, KERNEL, PatternStatistics
 from interp.captures.corpus.reducer import Reducer, part
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
@@ -26,6 +26,7 @@ class _OfHeads(Reducer):
 
     kinds = frozenset({"pattern"})
     features = ("patterns",)
+    paired = True
 
     def __init__(self, statistics: tuple[str, ...]):
         unknown = [name for name in statistics if not _known(name)]
@@ -40,17 +41,17 @@ class _OfHeads(Reducer):
     def asks(self, point: Point) -> list[Hashable]:
         return [statistic.ask for statistic in self.at_point(point)]
 
-    def attend(self, point: Point, fused: Fused) -> None:
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
         """Add each statistic over the queries that have a value."""
         for statistic in self.at_point(point):
-            values = fused.values(statistic.name)
+            values = statistics.values(statistic.name)
             self.totals.add(part(statistic.name, point), values.nansum(-1).double().sum(0))
-            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
+            self.note(statistic.name, point, statistics, (~values[:, 0].isnan()).sum())
 
-    def note(self, name: str, point: Point, fused: Fused, n: torch.Tensor) -> None:
+    def note(self, name: str, point: Point, statistics: PatternStatistics, n: torch.Tensor) -> None:
         """Count the queries that had a value, and which pass made them."""
         self.totals.add(part(f"n {name}", point), n)
-        self.totals.add(f"{fused.way(head_statistic_named(name).ask)} {name}", torch.tensor(1))
+        self.totals.add(f"{statistics.way(head_statistic_named(name).ask)} {name}", torch.tensor(1))
 
     def labelled(self, name: str, values: torch.Tensor, dims: list[str], provenance: Provenance) -> DataArray:
         about = head_statistic_named(name)
@@ -83,11 +84,11 @@ class HeadMeansByText(_OfHeads):
     `stream` the `first` number of each.
     """
 
-    def attend(self, point: Point, fused: Fused) -> None:
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
         for statistic in self.at_point(point):
-            values = fused.values(statistic.name)
+            values = statistics.values(statistic.name)
             self.totals.put(part(statistic.name, point), dict(zip(self.batch.numbers, values.double().nanmean(-1), strict=True)))
-            self.note(statistic.name, point, fused, (~values[:, 0].isnan()).sum())
+            self.note(statistic.name, point, statistics, (~values[:, 0].isnan()).sum())
 
     def result(self, provenance: Provenance) -> Dataset:
         """One variable for each statistic; `batch` is the text's place in the corpus; nan where a text has no such query."""

@@ -107,14 +107,14 @@ def _weights(model: Model, sort: Sort) -> Iterator[tuple[Sublayer, torch.Tensor]
 
 def _ranked(model: Model, sublayer: Sublayer, W_out: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:
     directions = W_out
-    for norm in _norms_after(model, sublayer):
+    for norm in norms_after(model, sublayer):
         directions = at_scale_one(model.at(norm), model.anatomy.d_model)(directions.to(next(model.at(norm).parameters(), W_out).device))
     W_U = model.W_U().float() * model.anatomy.readout_scale
     up, down = promoted(directions.float().to(W_U.device), W_U, k)
     return tuple(each.cpu() for each in (*up, *down))
 
 
-def _norms_after(model: Model, sublayer: Sublayer) -> list[str]:
+def norms_after(model: Model, sublayer: Sublayer) -> list[str]:
     """The norms that a sublayer's write goes through on its way to the logits."""
     main = model.anatomy.main
     order = [each for layer in main.layers for each in layer]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from interp.captures.corpus.forms import away
-from interp.captures.corpus.fused import Fused
 from interp.captures.corpus.heads import by_layer, of_heads
 from interp.captures.corpus.labels import Scheme
+from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.reducer import Reducer, part
 from interp.captures.corpus.sweep import Rows
+from interp.core.errors import DataError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset
 from interp.measures.head_statistics import head_statistic_named
@@ -30,11 +31,11 @@ DOUBLINGS = 17  # distances up to 2^17 tokens are told apart
 class Received:
     """The summed weight of all queries on each key. Axes: (batch, head, key_pos)."""
 
-    def empty(self, fused: Fused) -> torch.Tensor:
-        batch, heads, _, keys = fused.call.shape
-        return fused.call.query.new_zeros(batch, heads, keys, dtype=torch.float64)
+    def empty(self, statistics: PatternStatistics) -> torch.Tensor:
+        batch, heads, _, keys = statistics.call.shape
+        return statistics.call.query.new_zeros(batch, heads, keys, dtype=torch.float64)
 
-    def add(self, gathered: torch.Tensor, rows: Rows, fused: Fused) -> None:
+    def add(self, gathered: torch.Tensor, rows: Rows, statistics: PatternStatistics) -> None:
         gathered[rows.texts, rows.heads, rows.keys] += rows.pattern.sum(2)
 
 
@@ -42,10 +43,10 @@ class Received:
 class MostAttended:
     """The key with the largest weight, the first of equals; -1 for a query that sees none. Axes: (batch, head, query_pos)."""
 
-    def empty(self, fused: Fused) -> torch.Tensor:
-        return torch.full(fused.call.shape[:3], -1, device=fused.call.query.device)
+    def empty(self, statistics: PatternStatistics) -> torch.Tensor:
+        return torch.full(statistics.call.shape[:3], -1, device=statistics.call.query.device)
 
-    def add(self, gathered: torch.Tensor, rows: Rows, fused: Fused) -> None:
+    def add(self, gathered: torch.Tensor, rows: Rows, statistics: PatternStatistics) -> None:
         weight, key = rows.pattern.max(-1)
         gathered[rows.where] = torch.where(weight > 0, key + rows.keys.start, -1)
 
@@ -54,10 +55,10 @@ class MostAttended:
 class ByDistance:
     """The summed weight of all queries at each range of offsets (key - query). Axes: (head, bin)."""
 
-    def empty(self, fused: Fused) -> torch.Tensor:
-        return fused.call.query.new_zeros(fused.call.shape[1], 2 * DOUBLINGS + 1, dtype=torch.float64)
+    def empty(self, statistics: PatternStatistics) -> torch.Tensor:
+        return statistics.call.query.new_zeros(statistics.call.shape[1], 2 * DOUBLINGS + 1, dtype=torch.float64)
 
-    def add(self, gathered: torch.Tensor, rows: Rows, fused: Fused) -> None:
+    def add(self, gathered: torch.Tensor, rows: Rows, statistics: PatternStatistics) -> None:
         places = [torch.arange(one.start, one.stop, device=rows.pattern.device) for one in (rows.queries, rows.keys)]
         offset, apart = (places[1] - places[0][:, None]), away(rows)
         bins = DOUBLINGS + offset.sign() * torch.where(apart > 0, apart.log2().ceil() + 1, 0.0).long()
@@ -77,6 +78,7 @@ def distance_bins() -> list[tuple[int, int]]:
 class _OfKeys(Reducer):
     kinds = frozenset({"pattern"})
     features = ("patterns",)
+    paired = True
     taking: Hashable = Received()
 
     def asks(self, point: Point) -> list[Hashable]:
@@ -97,19 +99,24 @@ class KeyMass(_OfKeys):
         super().__init__((f"mass_on_{scheme.name}",))
         self.scheme = scheme
 
-    def attend(self, point: Point, fused: Fused) -> None:
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
         if point.stack == "D":
             labels = torch.tensor([label for example in self.batch.targets for label in self.scheme.of(example)])
         else:
             labels = self.scheme.of_batch(self.batch).cpu()
-        received = fused.take(self.taking).cpu().transpose(0, 1).flatten(1)
+        received = statistics.take(self.taking).cpu().transpose(0, 1).flatten(1)
         sums = torch.zeros(len(received), len(self.scheme.labels) + 1, dtype=torch.float64).index_add_(1, labels + 1, received)
         self.totals.add(part(self.names[0], point), sums[:, 1:])
-        self.totals.add(part("n", point), torch.tensor(fused.call.shape[0] * fused.call.shape[2]))
+        self.totals.add(part("n", point), torch.tensor(statistics.call.shape[0] * statistics.call.shape[2]))
 
     def result(self, provenance: Provenance) -> Dataset:
-        """One variable; mean over all queries, so that it sums to 1 over the labels where each token has one and there is no sink."""
+        """One variable; mean over all queries, so that it sums to 1 over the labels where each token has one and there is no sink.
+
+        Raises: DataError when no token of the corpus had a label.
+        """
         name, counts = self.names[0], by_layer(self.totals.sums, "n")
+        if not any(mass.any() for key, mass in self.totals.sums.items() if key.startswith(f"{name} ")):
+            raise DataError(f"no token has a label {self.scheme.name!r}; expected {self.scheme.needs}")
         about = {"long_name": f"weight on keys by {self.scheme.name}", "units": "probability"}
         coords = {self.scheme.name: list(self.scheme.labels)}
         means = by_layer(self.totals.sums, name) / counts[..., None, None]
@@ -127,10 +134,10 @@ class DistanceHistogram(_OfKeys):
     def asks(self, point: Point) -> list[Hashable]:
         return [self.taking] if point.stack != "X" else []  # places in two texts have no distance
 
-    def attend(self, point: Point, fused: Fused) -> None:
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
         if point.stack != "X":
-            self.totals.add(part(self.names[0], point), fused.take(self.taking))
-            self.totals.add(part("n", point), torch.tensor(fused.call.shape[0] * fused.call.shape[2]))
+            self.totals.add(part(self.names[0], point), statistics.take(self.taking))
+            self.totals.add(part("n", point), torch.tensor(statistics.call.shape[0] * statistics.call.shape[2]))
 
     def result(self, provenance: Provenance) -> Dataset:
         """One variable, with the first and the last offset (key - query) of each bin as coordinates."""
@@ -158,10 +165,10 @@ class MostAttendedKeys(_OfKeys):
         super().__init__(("most_attended_token", "most_attended_share", "most_attended_place"))
         self.d_vocab, self.k = d_vocab, min(k, d_vocab)
 
-    def attend(self, point: Point, fused: Fused) -> None:
-        keys = fused.take(self.taking).transpose(0, 1).flatten(1).cpu()
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
+        keys = statistics.take(self.taking).transpose(0, 1).flatten(1).cpu()
         ids = (self.batch.target_ids if point.stack == "D" else self.batch.ids).cpu()  # type: ignore[union-attr]
-        text = torch.arange(len(ids)).repeat_interleave(fused.call.shape[2])
+        text = torch.arange(len(ids)).repeat_interleave(statistics.call.shape[2])
         tokens = torch.where(keys >= 0, ids[text, keys.clamp_min(0)], -1)
         for name, found, size in (("tokens", tokens, self.d_vocab), ("places", keys.clamp_max(POSITIONS), POSITIONS + 1)):
             self.totals.add(part(name, point), torch.stack([torch.bincount(head + 1, minlength=size + 1)[1:] for head in found]))
@@ -208,13 +215,13 @@ class ArgmaxHits(_OfKeys):
     def asks(self, point: Point) -> list[Hashable]:
         return [self.taking] if point.stack != "X" else []
 
-    def attend(self, point: Point, fused: Fused) -> None:
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
         if point.stack == "X":
             return
         for name, ask in self.targets.items():
             assert isinstance(ask, OneKey)
-            wanted = fused.targets(ask.target)
-            hits = (fused.take(self.taking) == wanted[:, None]) & (wanted >= 0)[:, None]
+            wanted = statistics.targets(ask.target)
+            hits = (statistics.take(self.taking) == wanted[:, None]) & (wanted >= 0)[:, None]
             self.totals.add(part(f"{name}_hits", point), hits.sum((0, 2)))
             self.totals.add(part(f"n {name}", point), (wanted >= 0).sum())
 

@@ -1,12 +1,12 @@
 """A reducer: one thing that is kept of a corpus as it streams by.
 
-    begin(batch)            a batch of equally long texts is about to run
-    asks(point)             what it will take of an attention sublayer
-    attend(point, fused)    an attention sublayer at work on it, for a reducer whose `kinds` hold "pattern"
-    fire(fired)             the neurons of an FFN at work, for a reducer whose `kinds` hold "neurons"
-    at(point, tensor)       the tensor at another point of its `kinds`
-    end()                   the batch is through
-    result(provenance)      the labelled statistics of all batches
+    begin(batch)               a batch of equally long texts is about to run
+    asks(point)                what it will take of an attention sublayer
+    attend(point, statistics)  an attention sublayer at work on it, for a reducer whose `kinds` hold "pattern"
+    fire(fired)                the neurons of an FFN at work, for a reducer whose `kinds` hold "neurons"
+    at(point, tensor)          the tensor at another point of its `kinds`
+    end()                      the batch is through
+    result(provenance)         the labelled statistics of all batches
 
 What it has seen is in `totals` and nowhere else, so that any reducer can be merged with another of its kind, written to a file
 between two shards of a corpus, and read back.
@@ -18,7 +18,7 @@ import torch
 
 from interp.captures.corpus.batches import Batch
 from interp.captures.corpus.fired import Fired
-from interp.captures.corpus.fused import Fused
+from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.totals import Totals
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
@@ -32,12 +32,14 @@ class Reducer:
     Attributes:
         kinds: the points that it is shown (see `models.points`).
         features: what the model's self-check must have passed for it.
+        paired: it can be kept of an encoder-decoder, over pairs.
         names: the variables that it gives; a run refuses two reducers with one name.
         totals: all that it has seen.
     """
 
     kinds: frozenset[str] = frozenset()
     features: tuple[str, ...] = ()
+    paired: bool = False
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
@@ -48,10 +50,10 @@ class Reducer:
         self.batch = batch
 
     def asks(self, point: Point) -> Iterable[Hashable]:
-        """What `attend` will take of an attention sublayer, so that one pass serves all reducers (see `Fused.take`)."""
+        """What `attend` will take of an attention sublayer, so that one pass serves all reducers (see `PatternStatistics.take`)."""
         return ()
 
-    def attend(self, point: Point, fused: Fused) -> None:
+    def attend(self, point: Point, statistics: PatternStatistics) -> None:
         """An attention sublayer at work."""
 
     def fire(self, fired: Fired) -> None:

@@ -12,6 +12,7 @@ from interp.captures.corpus.attribution import DirectLogits
 from interp.captures.corpus.depth import LensLoss, StreamRank
 from interp.captures.corpus.experts import ExpertLabels, ExpertLoad, ExpertTokens
 from interp.captures.corpus.fired import rests_on
+from interp.captures.corpus.from_weights import neuron_promoted, vocabulary, writes
 from interp.captures.corpus.head_examples import DecileExamples, InductionProfile
 from interp.captures.corpus.heads import HeadMeans
 from interp.captures.corpus.labels import upos
@@ -29,6 +30,7 @@ from interp.models.model import Model
 
 # Relations of Universal Dependencies whose two ends are words that mean something or belong to one.
 RELATIONS = ("nsubj", "obj", "iobj", "obl", "nmod", "amod", "advmod", "det", "case", "aux", "mark", "conj", "compound", "xcomp", "ccomp")
+ATLAS = "atlas"
 HITS = ("previous", "next", "first", "self", "duplicate", "induction")
 
 
@@ -41,12 +43,16 @@ class Group:
         feature: what a model must have for it, as `cannot_stream` and self-checks call it.
         by_default: kept when nothing is asked for.
         rare: most models have no such part, so that its absence is not told.
+        annotated: only texts with words and parts of speech have it, as of a treebank.
+        weights: read off the model itself, so that it is there over pairs of texts as well.
     """
 
     make: Callable[[Model], Reducer]
     feature: str
     by_default: bool = False
     rare: bool = False
+    annotated: bool = False
+    weights: bool = False
 
 
 GROUPS: Mapping[str, Group] = {
@@ -59,32 +65,37 @@ GROUPS: Mapping[str, Group] = {
     "hits": Group(make=lambda model: ArgmaxHits(HITS), feature="patterns"),
     "most_attended": Group(make=lambda model: MostAttendedKeys(model.anatomy.d_vocab), feature="patterns"),
     "mass_by_mark": Group(make=lambda model: KeyMass(marks()), feature="patterns"),
-    "mass_by_upos": Group(make=lambda model: KeyMass(upos()), feature="patterns"),
-    "relations": Group(make=lambda model: Relations(RELATIONS), feature="patterns"),
+    "mass_by_upos": Group(make=lambda model: KeyMass(upos()), feature="patterns", annotated=True),
+    "relations": Group(make=lambda model: Relations(RELATIONS), feature="patterns", annotated=True),
     "previous_examples": Group(make=lambda model: DecileExamples("previous"), feature="patterns"),
     "induction_examples": Group(make=lambda model: DecileExamples("induction"), feature="patterns"),
     "neuron_histograms": Group(make=lambda model: NeuronHistogram(), feature="neurons"),
     "neuron_examples": Group(make=NeuronExamples, feature="neurons"),
-    "neurons_by_upos": Group(make=lambda model: NeuronLabels(upos()), feature="neurons"),
-    "experts_by_upos": Group(make=lambda model: ExpertLabels(model, upos()), feature="experts", rare=True),
+    "neurons_by_upos": Group(make=lambda model: NeuronLabels(upos()), feature="neurons", annotated=True),
+    "experts_by_upos": Group(make=lambda model: ExpertLabels(model, upos()), feature="experts", rare=True, annotated=True),
     "expert_tokens": Group(make=ExpertTokens, feature="experts", rare=True),
     "rank": Group(make=StreamRank, feature="stream"),
     "lens_loss": Group(make=LensLoss, feature="stream"),
     "direct_logits": Group(make=DirectLogits, feature="contributions"),
+    "head_writes": Group(make=writes, feature="contributions", weights=True),
+    "neuron_promoted": Group(make=neuron_promoted, feature="contributions", weights=True),
+    "vocabulary": Group(make=vocabulary, feature="capture", weights=True),
 }
 
 
 def chosen(model: Model, asked: Sequence[str] | None) -> tuple[tuple[str, ...], str]:
     """What a run keeps, and what it leaves out.
 
-    Args: asked: names of `GROUPS` or of single head statistics; None for the usual groups that the model allows.
+    Args: asked: names of `GROUPS`, of single head statistics, or "atlas": all that the model allows and plain texts have, which is what the
+        atlas shows; None for the usual groups that the model allows.
     Returns: names, each once; and for people what the model does not allow, "" when nothing is missing or something was asked for.
     Raises: DataError for a name that is not known, and when nothing is left.
     """
     if asked is not None:
+        asked = _spread(model, asked)
         unknown = [name for name in asked if name not in GROUPS and not _of_heads(name)]
         if unknown or not asked:
-            raise DataError(f"statistics {unknown} came; expected some of: {', '.join([*GROUPS, *HEAD_STATISTICS])}")
+            raise DataError(f"statistics {unknown} came; expected some of: {', '.join([ATLAS, *GROUPS, *HEAD_STATISTICS])}")
         return tuple(dict.fromkeys(asked)), ""
     reasons = {name: _missing(model, group) for name, group in GROUPS.items() if group.by_default}
     names = tuple(name for name, reason in reasons.items() if not reason)
@@ -93,6 +104,14 @@ def chosen(model: Model, asked: Sequence[str] | None) -> tuple[tuple[str, ...], 
     if not names:
         raise DataError(f"{model.name} has no statistics to give: {left_out}")
     return names, left_out
+
+
+def _spread(model: Model, asked: Sequence[str]) -> list[str]:
+    """With the groups for which "atlas" stands in its place."""
+    found: list[str] = []
+    for name in asked:
+        found += [each for each, group in GROUPS.items() if not group.annotated and not _missing(model, group)] if name == ATLAS else [name]
+    return found
 
 
 def _of_heads(name: str) -> bool:
@@ -105,7 +124,7 @@ def _of_heads(name: str) -> bool:
 
 def _missing(model: Model, group: Group) -> str:
     """Why a model does not allow a group; "" when it does."""
-    if model.anatomy.encoder_decoder and group.feature != "patterns":
+    if model.anatomy.encoder_decoder and group.feature != "patterns" and not group.weights:
         return "the model is an encoder-decoder, over whose pairs the heads are measured"
     if reason := cannot_stream(model.anatomy).get(group.feature):
         return reason
@@ -113,10 +132,10 @@ def _missing(model: Model, group: Group) -> str:
         if checked in model.disabled:
             return model.disabled[checked]
     try:
-        group.make(model)
+        reducer = group.make(model)
     except ModelUnsupported as error:
         return str(error)
-    return ""
+    return "" if reducer.paired or not model.anatomy.encoder_decoder else "it is kept of models with one stack"
 
 
 def reducers(model: Model, names: Sequence[str]) -> dict[str, Reducer]:

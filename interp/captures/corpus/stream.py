@@ -1,8 +1,8 @@
 """A corpus, folded into statistics as it streams: no pattern, no activation and no text is kept.
 
 In numbered steps, for each batch of equally long texts: (1) tell every reducer that it begins; (2) run the model's body, without the
-unembedding, and show each reducer the points that it looks at, attention through its fused statistics (`fused`); (3) tell them that
-it is through.
+unembedding, and show each reducer the points that it looks at, attention through `pattern_statistics`;
+(3) tell them that it is through.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import torch
 
 from interp.captures.corpus.batches import MAX_TOKENS, Batch, Text, by_length, rows_of
 from interp.captures.corpus.fired import Firing, rests_on
-from interp.captures.corpus.fused import Fused
+from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.reducer import Reducer
 from interp.core.errors import CheckFailed, DataError, ModelUnsupported
 from interp.core.provenance import Provenance
@@ -45,11 +45,11 @@ class _Fold:
         ids = self.batch.target_ids if point.stack in ("D", "X") else self.batch.ids
         assert ids is not None
         asked = dict.fromkeys(each for reducer in looking for each in reducer.asks(point))
-        fused = Fused(call, ids, self.model.W_O(point.layer, point.stack), asked)
-        if not fused.finite:
+        statistics = PatternStatistics(call, ids, self.model.W_O(point.layer, point.stack), asked)
+        if not statistics.finite:
             raise CheckFailed(f"{self.model.name}: attention in layer {point.layer} is not finite on this text; load the model in float32")
         for reducer in looking:
-            reducer.attend(point, fused)
+            reducer.attend(point, statistics)
         self.waiting_for.discard((point.stack, point.layer))
         if not self.waiting_for and self.kinds == {"pattern"} and len(watchers()) == 1:
             raise _AllSeen  # the last layer's FFN, and all that follows, changes no pattern
@@ -123,13 +123,13 @@ def fold(model: Model, batch: Batch, reducers: Sequence[Reducer]) -> None:
         reducer.end()
 
 
-def refuse_pairs(model: Model) -> None:
-    """A corpus of single texts is run text by text. Raises: ModelUnsupported for an encoder-decoder."""
+def refuse_pairs(model: Model, what: str) -> None:
+    """What is measured in one stack only, by its name. Raises: ModelUnsupported for an encoder-decoder."""
     if model.anatomy.encoder_decoder:
         raise ModelUnsupported(
-            f"{model.name} is an encoder-decoder, which reads one text and writes another; a corpus is run one text at a time. "
-            "Expected a model with one stack; one pair at a time can be captured: interp.capture(model, text, target=...), "
-            "head statistics over many: captures.corpus.stream on pairs"
+            f"{model.name} is an encoder-decoder, which reads one text and writes another; {what}: kept of models with one stack. "
+            "Over pairs expected statistics of heads, such as heads, hits, distances, mass_by_mark; "
+            "one pair at a time can be captured: interp.capture(model, text, target=...)"
         )
 
 
@@ -149,8 +149,8 @@ def check_streams(model: Model, reducers: Sequence[Reducer]) -> None:
 
 
 def _refuse_what_is_not_there(model: Model, reducers: Sequence[Reducer]) -> None:
-    if any(reducer.kinds != {"pattern"} for reducer in reducers):
-        refuse_pairs(model)
+    if alone := [name for reducer in reducers if not reducer.paired for name in reducer.names]:
+        refuse_pairs(model, ", ".join(alone))
     model.require("capture")
     missing = cannot_stream(model.anatomy)
     for feature in dict.fromkeys(feature for reducer in reducers for feature in reducer.features):

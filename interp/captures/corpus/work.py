@@ -15,7 +15,7 @@ from typing import Literal, cast
 
 import numpy as np
 
-from interp.captures.corpus.batches import MAX_TOKENS, Batch, Text, by_length, rows_of
+from interp.captures.corpus.batches import MAX_TOKENS, Batch, Pair, Text, by_length, rows_of
 from interp.captures.corpus.registry import reducers
 from interp.captures.corpus.shards import CHARACTERS, Shard
 from interp.captures.corpus.stream import fold
@@ -129,7 +129,7 @@ class _Rows:
     def _texts(self, record: Record) -> Sequence[Text]:
         n_ctx, tokenizer = self.model.anatomy.n_ctx, self.model.tokenizer
         if record.target is not None:
-            return [(self._whole(record), decoder_row(record.target, tokenizer, start=self.model.start_token(), n_ctx=n_ctx))]
+            return [self._pair(record, record.target)]
         if record.sentence is not None:
             try:
                 return [annotate(record.sentence, tokenizer, n_ctx=n_ctx)]
@@ -141,6 +141,15 @@ class _Rows:
         if not self.plan.window:
             return [self._whole(record)]
         return [replace(example, name=record.place) for example in windows(record.text, tokenizer, n_ctx)]
+
+    def _pair(self, record: Record, target: str) -> Pair:
+        source = replace(tokenize(record.text, self.model.tokenizer), name=record.place)
+        row = decoder_row(target, self.model.tokenizer, start=self.model.start_token())
+        for which, example in (("source", source), ("target", row)):
+            if len(example) > self.model.anatomy.n_ctx:
+                has = f"the {which} has {len(example)} tokens, the model's context holds {self.model.anatomy.n_ctx}"
+                raise TextTooLong(f"{has}: a pair is not cut into windows; shorten it, or leave it out")
+        return source, row
 
     def _whole(self, record: Record) -> Example:
         return replace(tokenize(record.text, self.model.tokenizer, n_ctx=self.model.anatomy.n_ctx), name=record.place)

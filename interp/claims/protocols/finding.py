@@ -1,14 +1,14 @@
 """What a protocol hands to the judge, and the statistics that sampled protocols share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
 from interp.core.errors import ClaimError
 from interp.stats.equivalence import best_upper_bound
-from interp.stats.intervals import Interval, cluster_mean, cluster_sums
+from interp.stats.intervals import Interval, cluster_mean, cluster_sums, with_unseen
 from interp.stats.permutation import sign_flip_max_t
 from interp.stats.power import n_for, power_at
 from interp.stats.split import split_clusters
@@ -43,6 +43,7 @@ def sampled_evidence(
     alpha: float,
     seed: int,
     highest: float | None = None,
+    families: int = 1,
 ) -> Evidence:
     """Evidence for one member of a family, paired with a baseline on the same items. Values are between 0 and 1.
 
@@ -54,13 +55,14 @@ def sampled_evidence(
         clusters: each item's cluster, axes (item,).
         member: the one that was selected elsewhere.
         highest: the most that the estimate can be, where the baseline could leave no room.
+        families: how many families like this one are looked at together; the power is for all of them, the p of `sign_flip_max_t` for one.
     """
     differences = values - baseline
     interval = _interval(differences[member], clusters, 0.95, seed)
     upper90 = max(_interval(differences[member], clusters, 0.90, seed).high, best_upper(differences, clusters, alpha=alpha))
     sums = np.stack([cluster_sums(row, clusters)[0] for row in differences])
     flips = sign_flip_max_t(sums, seed=seed)
-    level = alpha / len(values)
+    level = alpha / (families * len(values))
     spread = max((interval.high - interval.low) / 2 / 1.96 * interval.n_clusters**0.5, 1e-9)
     power = power_at(float(smallest_effect), sd=float(spread), n=interval.n_clusters, alpha=level)
     return Evidence(
@@ -77,7 +79,7 @@ def sampled_evidence(
         smallest_effect=float(smallest_effect),
         n_items=int(interval.n_items),
         n_clusters=int(interval.n_clusters),
-        family=len(values),
+        family=families * len(values),
         p_adjusted=float(flips.p_adjusted[member]),
         power=float(power),
         n_for_power=None if power >= 0.8 else int(n_for(float(smallest_effect), sd=float(spread), power=0.8, alpha=level)),
@@ -117,11 +119,7 @@ def best_upper(values: np.ndarray, clusters: np.ndarray, *, alpha: float) -> flo
 
 def _interval(values: np.ndarray, clusters: np.ndarray, level: float, seed: int) -> Interval:
     """The bootstrap's interval; where all clusters are alike, the one that clusters not yet seen would still allow."""
-    found = cluster_mean(values, clusters, level=level, seed=seed)
-    if found.method != "constant":
-        return found
-    room = _unseen(found.n_clusters, (1 - level) / 2)
-    return replace(found, low=found.estimate - room * (1 + found.estimate), high=found.estimate + room * (1 - found.estimate))
+    return with_unseen(cluster_mean(values, clusters, level=level, seed=seed), -1.0, 1.0)
 
 
 def _unseen(n_clusters: int, alpha: float) -> float:

@@ -17,15 +17,18 @@ What it does not tell: whether the model uses the head.
 
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
-from interp.captures.corpus.fused import Fused
 from interp.captures.corpus.heads import HeadMeansByText
+from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.stream import stream
-from interp.claims.claim import Claim, PositionalHead
-from interp.claims.protocols.finding import Finding, Tell, best_upper, halves, sampled_evidence
+from interp.claims.plan import Plan, Step, sampled_plan
+from interp.claims.protocols.finding import Finding, best_upper, halves, sampled_evidence
+from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence
 from interp.core.errors import ClaimError
@@ -37,6 +40,19 @@ from interp.texts.controls import random_token_rows
 from interp.texts.example import Example
 
 NAMES = {-1: "previous", 1: "next"}
+RANDOM_TOKENS = 64
+
+
+class PositionalHead(Parameters):
+    """Parameters of "positional_head"."""
+
+    protocol: Literal["positional_head"]
+    offset: Literal[-1, 1] | None = Field(default=None, description="None: the direction is selected with the head")
+    at_least: float = Field(gt=0, lt=1, description="smallest mean weight that makes a head positional")
+    at_least_source: str
+    margin: float = Field(gt=0, lt=1, description="smallest difference from the best untrained head that matters")
+    n_untrained: int = Field(default=5, ge=5)
+    n_random_texts: int = Field(default=128, ge=40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,28 +63,53 @@ class _Weights:
     names: list[tuple[int, str]]
 
 
-def run(claim: Claim, model: Model, examples: list[Example], seed: int, tell: Tell) -> Finding:
-    """Judge "there is a head that looks at a fixed place" on annotated or plain examples."""
-    test = claim.test
-    assert isinstance(test, PositionalHead)
-    examples = [example for example in examples if len(example) >= 3]
+def _read(case: Case[PositionalHead]) -> tuple[list[Example], np.ndarray, list[int]]:
+    """The examples that are long enough, each one's cluster, and the offsets to look at."""
+    examples = [example for example in case.examples if len(example) >= 3]
     if not examples:
-        raise ClaimError(f"{claim.id}: no text has three tokens; expected some that have")
+        raise ClaimError(f"{case.id}: no text has three tokens; expected some that have")
     clusters = np.array([example.document or example.name or str(number) for number, example in enumerate(examples)])
+    offsets: list[int] = [case.test.offset] if case.test.offset else [-1] if case.model.anatomy.causal else [-1, 1]
+    return examples, clusters, offsets
+
+
+def _plan(case: Case[PositionalHead]) -> Plan:
+    examples, clusters, offsets = _read(case)
+    tokens, anatomy = sum(map(len, examples)), case.model.anatomy
+    drawn = case.test.n_random_texts * min(RANDOM_TOKENS, anatomy.n_ctx)
+    steps = (
+        Step(what="the model on the texts", tokens=tokens),
+        Step(what=f"{case.test.n_untrained} untrained twins", tokens=case.test.n_untrained * tokens),
+        Step(what="the model on random tokens", tokens=drawn),
+    )
+    confirm = halves(clusters, case.seed)[1]
+    return sampled_plan(
+        steps=steps,
+        clusters=clusters[confirm],
+        family=len(offsets) * anatomy.n_layers * anatomy.n_heads,
+        smallest_effect=case.test.margin,
+        unit="probability",
+        alpha=case.alpha,
+    )
+
+
+def run(case: Case[PositionalHead]) -> Finding:
+    """Judge "there is a head that looks at a fixed place" on annotated or plain examples."""
+    test, model, seed, alpha = case.test, case.model, case.seed, case.alpha
+    examples, clusters, offsets = _read(case)
     choose, confirm = halves(clusters, seed)
-    offsets: list[int] = [test.offset] if test.offset else [-1] if model.anatomy.causal else [-1, 1]
-    tell(f"{model.name}: {len(examples)} texts")
+    case.tell(f"{model.name}: {len(examples)} texts")
     ours = _weights(model, examples, offsets)
-    twins = [_twin_weights(model, examples, offsets, number, tell) for number in range(test.n_untrained)]
+    twins = [_twin_weights(case, examples, offsets, number) for number in range(test.n_untrained)]
     bests = np.stack([twin.values[_select(twin, choose)] for twin in twins] + [_uniform(examples, model.anatomy.causal)])
     strongest = bests[bests[:, choose].mean(1).argmax()]
     member = _select(ours, choose)
     offset, site = ours.names[member]
-    evidence = _evidence(test, claim.alpha, ours, member, strongest, confirm, clusters, seed)
-    tell("random tokens")
-    without_content = _on_random_tokens(test, claim.alpha, model, examples[0], ours, member, seed)
-    controls = _controls(test, claim.alpha, twins, choose, confirm, clusters, offset, seed)
-    outcome, reason = decide([evidence, without_content], controls, claim.alpha)
+    evidence = _evidence(test, alpha, ours, member, strongest, confirm, clusters, seed)
+    case.tell("random tokens")
+    without_content = _on_random_tokens(test, alpha, model, examples[0], ours, member, seed)
+    controls = _controls(test, alpha, twins, choose, confirm, clusters, offset, seed)
+    outcome, reason = decide([evidence, without_content], controls, alpha)
     summary = (
         f"{site} puts {evidence.estimate:.3f} of its weight on the {NAMES[offset]} token, {without_content.estimate:.3f} on random tokens; "
         f"it was chosen on the other half of the texts."
@@ -86,17 +127,21 @@ def run(claim: Claim, model: Model, examples: list[Example], seed: int, tell: Te
 def _weights(model: Model, examples: list[Example], offsets: list[int]) -> _Weights:
     statistics = tuple(NAMES[offset] for offset in offsets)
     found = stream(model, examples, [HeadMeansByText(statistics)])
-    values, names = [], []
-    for offset in offsets:
-        by_text = found[NAMES[offset]].values.astype(np.float64)
-        values.append(by_text.reshape(len(by_text), -1).T)
-        names += [(offset, head_site(layer, head)) for layer in range(model.anatomy.n_layers) for head in range(model.anatomy.n_heads)]
-    return _Weights(values=np.concatenate(values), names=names)
+    by_text = [found[NAMES[offset]].values.astype(np.float64) for offset in offsets]
+    return _Weights(values=np.concatenate([one.reshape(len(one), -1).T for one in by_text]), names=_names(model, offsets))
 
 
-def _twin_weights(model: Model, examples: list[Example], offsets: list[int], number: int, tell: Tell) -> _Weights:
-    tell(f"untrained twin {number + 1}")
-    return _weights(untrained(model, seed=number), examples, offsets)
+def _names(model: Model, offsets: list[int]) -> list[tuple[int, str]]:
+    layers, heads = range(model.anatomy.n_layers), range(model.anatomy.n_heads)
+    return [(offset, head_site(layer, head)) for offset in offsets for layer in layers for head in heads]
+
+
+def _twin_weights(case: Case[PositionalHead], examples: list[Example], offsets: list[int], number: int) -> _Weights:
+    def weights() -> dict[str, np.ndarray]:
+        case.tell(f"untrained twin {number + 1}")
+        return {"values": _weights(untrained(case.model, seed=number), examples, offsets).values}
+
+    return _Weights(values=case.stages.get(f"untrained twin {number}", weights)["values"], names=_names(case.model, offsets))
 
 
 def _select(weights: _Weights, choose: np.ndarray) -> int:
@@ -167,7 +212,7 @@ def _planted(offset: int, n: int = 24) -> float:
     """What the statistic says of a head whose queries are the keys at `offset`: 1, but for rounding."""
     keys = torch.eye(n) * 12.0
     call = AttentionCall(keys.roll(-offset, 0)[None, None], keys[None, None], torch.eye(n)[None, None], None, 1.0, causal=False)
-    return float(Fused(call, torch.arange(n)[None], torch.eye(n)[None]).at_offset(offset).nanmean())
+    return float(PatternStatistics(call, torch.arange(n)[None], torch.eye(n)[None]).at_offset(offset).nanmean())
 
 
 def _on_random_tokens(
@@ -176,7 +221,7 @@ def _on_random_tokens(
     """The same member, without any content. `frame`: a text whose leading and closing special tokens are put around the random ones."""
     before = sum(1 for _ in takewhile(bool, frame.special))
     after = sum(1 for _ in takewhile(bool, reversed(frame.special)))
-    n_tokens = min(64, model.anatomy.n_ctx - before - after)
+    n_tokens = min(RANDOM_TOKENS, model.anatomy.n_ctx - before - after)
     special = tuple(number for number in model.tokenizer.all_special_ids if number < model.anatomy.d_vocab)
     rows = random_token_rows(test.n_random_texts, n_tokens, model.anatomy.d_vocab, seed=seed, forbidden=special)
     examples = [_bare((*frame.ids[:before], *row, *frame.ids[len(frame) - after :])) for row in rows.tolist()]
@@ -191,3 +236,15 @@ def _on_random_tokens(
 def _bare(ids: tuple[int, ...]) -> Example:
     n = len(ids)
     return Example(text="", ids=ids, tokens=("",) * n, spans=((0, 0),) * n, special=(False,) * n)
+
+
+PROTOCOL = Protocol(
+    parameters=PositionalHead,
+    needs="texts",
+    requires=("patterns",),
+    family="every head and direction",
+    controls=("untrained twins", "a planted head that looks exactly there"),
+    why_not=needs_attention,
+    plan=_plan,
+    run=run,
+)

@@ -9,19 +9,23 @@ Controls. The first intervention on attention's input must show a change, and th
 the old order; if they do not, the test could not have seen anything. (Attention is no control for the second: without a causal mask
 it does not mind the order either, which is why transformers need position embeddings.)
 The FFN may be dense, gated or a mixture of experts: what it reads is then what its router reads. Norms before it and on what it writes are
-position-wise by themselves. Which models the test is not about stands in `claims.applies`.
+position-wise by themselves. Models without an FFN, or without attention, in some layer are out of scope.
 Assumption: none beyond the instrument's self-check. A mixture of experts with a capacity limit couples positions, and would be refuted.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
+from pydantic import Field
 
-from interp.claims.claim import Claim, ExactIdentity
-from interp.claims.protocols.finding import Finding, Tell
+from interp.claims.plan import Plan, Step
+from interp.claims.protocols.finding import Finding
+from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide_exact
 from interp.claims.verdict import Badges, Control, Evidence
 from interp.core.errors import CheckFailed, ClaimError, InterventionError
+from interp.models.anatomy import Anatomy
 from interp.models.attention import AttentionCall
 from interp.models.model import Model
 from interp.models.points import Kind, Point, watching
@@ -29,6 +33,16 @@ from interp.models.watch import Keep
 from interp.texts.controls import random_token_rows
 
 Tensors = Mapping[int, torch.Tensor]
+
+
+class Positionwise(Parameters):
+    """Parameters of "ffn_is_positionwise"."""
+
+    protocol: Literal["ffn_is_positionwise"]
+    tolerance: float = Field(gt=0, description="largest relative error that rounding explains")
+    control_at_least: float = Field(gt=0, description="the same figure for attention must be at least this")
+    n_tokens: int = Field(default=16, ge=2)
+    n_texts: int = Field(default=8, ge=1)
 
 
 class _Feed:
@@ -49,17 +63,38 @@ class _Feed:
         return None
 
 
-def run(claim: Claim, model: Model, seed: int, tell: Tell) -> Finding:
-    """Judge "the FFN acts on each position by itself" on every layer of `model`."""
-    test = claim.test
-    assert isinstance(test, ExactIdentity)
+def _why_not(anatomy: Anatomy) -> str:
+    if anatomy.encoder_decoder:
+        return "is an encoder-decoder, which reads one text and writes another; the test runs single texts"
+    layers = range(anatomy.n_layers)
+    without_ffn = sum(anatomy.ffn(layer) is None for layer in layers)
+    if without_ffn:
+        return f"has no FFN in {without_ffn} of its {len(layers)} layers"
+    without_attention = sum(anatomy.attention(layer) is None for layer in layers)
+    if without_attention:
+        return f"has no attention in {without_attention} of its {len(layers)} layers, and attention is the control that must fail the test"
+    return ""
+
+
+def _plan(case: Case[Positionwise]) -> Plan:
+    anatomy, tokens = case.model.anatomy, case.test.n_texts * min(case.test.n_tokens, case.model.anatomy.n_ctx)
+    steps = (
+        Step(what="FFN: clean, one position replaced, reordered", tokens=3 * tokens),
+        Step(what="attention as control", tokens=2 * tokens),
+    )
+    return Plan(steps=steps, n_items=tokens * anatomy.n_layers, smallest_effect=case.test.tolerance, unit="of the largest output")
+
+
+def run(case: Case[Positionwise]) -> Finding:
+    """Judge "the FFN acts on each position by itself" on every layer of the model."""
+    test, model, seed = case.test, case.model, case.seed
     _refuse_coarse(model, test.tolerance)
     n_tokens = min(test.n_tokens, model.anatomy.n_ctx)
     ids = torch.from_numpy(random_token_rows(test.n_texts, n_tokens, model.anatomy.d_vocab, seed=seed, forbidden=_padding(model)))
-    tell("FFN")
+    case.tell("FFN")
     ffn = _Sublayer(model, ids, "mlp_in", "mlp_out")
     leak, (order, unordered) = max(ffn.leaks(seed)), ffn.order(seed)
-    tell("attention, as the control")
+    case.tell("attention, as the control")
     control_leak = min(_Sublayer(model, ids, "attn_in", "attn_out").leaks(seed))
     evidence = (
         _exact("change at other positions", leak, test.tolerance, ids.numel() * model.anatomy.n_layers),
@@ -176,3 +211,15 @@ def _must_show(name: str, value: float, at_least: float) -> Control:
         passed=value >= at_least,
         detail=f"must be at least {at_least}",
     )
+
+
+PROTOCOL = Protocol(
+    parameters=Positionwise,
+    needs=None,
+    requires=(),
+    family="every layer; nothing is sampled",
+    controls=("attention, whose output at other positions must change", "the FFN's output in the old order, which must differ"),
+    why_not=_why_not,
+    plan=_plan,
+    run=run,
+)

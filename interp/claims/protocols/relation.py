@@ -18,292 +18,144 @@ score 1 through the same path from tokens to words.
 What it does not tell: whether the model uses the head, and whether it is syntax or something that goes with it.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
-from interp.captures.words import visible_words, word_attention
-from interp.claims.claim import Claim, HeadRelation
-from interp.claims.protocols.finding import Finding, Tell, halves, sampled_evidence
-from interp.claims.rule import decide, passes
-from interp.claims.verdict import Badges, Control, Evidence
-from interp.core.errors import ClaimError
-from interp.core.sites import head_site
+from interp.captures.words import visible_words
+from interp.claims.plan import Plan, Step, sampled_plan
+from interp.claims.protocols.finding import Finding, halves
+from interp.claims.protocols.looked_at import LookedAt, looked_at, word_starts
+from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
+from interp.claims.protocols.relation_items import DIRECTIONS, STAND_INS, Direction, Items, having, items_of, shuffled_items, stand_in
+from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null
+from interp.claims.verdict import Control, Evidence
 from interp.measures.attention import most_attended, to_words
-from interp.models.anatomy import Anatomy
-from interp.models.model import Model
 from interp.models.untrained import untrained
-from interp.texts.controls import random_heads
 from interp.texts.example import Example
 
-Direction = Literal["dependent", "head"]
-DIRECTIONS: tuple[Direction, ...] = ("dependent", "head")
-Pair = tuple[int, int]
-OFFSETS = range(-10, 11)
+
+class HeadRelation(Parameters):
+    """Parameters of "head_relation"."""
+
+    protocol: Literal["head_relation"]
+    relation: str = Field(description="a Universal Dependencies relation, subtypes included, such as obj")
+    head: str | None = Field(default=None, description="a head such as L2H0; None: the best is selected on one half of the data")
+    direction: Direction | None = Field(default=None, description="the end that attends; None: selected with the head")
+    margin: float = Field(gt=0, lt=1, description="smallest difference from the best fixed offset that matters, in accuracy")
+    margin_source: str
+    n_untrained: int = Field(default=5, ge=5)
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Those that the claim leaves open."""
+        return DIRECTIONS if self.direction is None else (self.direction,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Items:
-    """The pairs of a relation. Axes (item,): which example, its document, the dependent's and the head's place among the words."""
+class Seen:
+    """What the model and its untrained twins looked at in the same examples, and the trial to make of it."""
 
-    example: np.ndarray
-    document: np.ndarray
-    dependent: np.ndarray
-    head: np.ndarray
-
-    def ends(self, direction: Direction) -> tuple[np.ndarray, np.ndarray]:
-        """(from, to): the end that attends, and the one that it should hit."""
-        return (self.dependent, self.head) if direction == "dependent" else (self.head, self.dependent)
+    setup: Setup
+    examples: list[Example]
+    looked: LookedAt
+    twins: list[LookedAt]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _StandIn:
-    """Pairs with one end put in place of the right one. `of`: the item that each stands beside, axes (stand-in item,)."""
+def _plan(case: Case[HeadRelation]) -> Plan:
+    examples = having(case.examples, case.test.relation)
+    items, tokens = items_of(examples, case.test.relation), sum(map(len, examples))
+    twins = Step(what=f"{case.test.n_untrained} untrained twins", tokens=case.test.n_untrained * tokens)
+    return sampled_plan(
+        steps=(Step(what=f"the model on {len(examples)} sentences with {case.test.relation}", tokens=tokens), twins),
+        clusters=items.document[halves(items.document, case.seed)[1]],
+        family=len(setup_of(case).members),
+        smallest_effect=case.test.margin,
+        unit="accuracy",
+        alpha=case.alpha,
+    )
 
-    name: str
-    items: _Items
-    of: np.ndarray
+
+def setup_of(case: Case[HeadRelation], families: int = 1) -> Setup:
+    """The trial of a claim."""
+    test = case.test
+    members = members_of(test.directions, test.head, case.model.anatomy)
+    return Setup(what=test.relation, members=members, margin=test.margin, alpha=case.alpha, seed=case.seed, families=families)
 
 
-def run(claim: Claim, model: Model, examples: list[Example], seed: int, tell: Tell) -> Finding:
+def run(case: Case[HeadRelation]) -> Finding:
     """Judge "a head points from one end of the relation to the other" on annotated examples."""
-    test = claim.test
-    assert isinstance(test, HeadRelation)
-    examples, items = _items(examples, test.relation)
-    tell(f"{model.name}: {len(items.head)} {test.relation} pairs")
-    looked = _looked_at(model, examples)
-    stand_ins = [_stand_in(name, items, examples, draw, seed) for name, draw in STAND_INS.items()]
-    ours = _Test(test, model.anatomy, items, looked, stand_ins, claim.alpha, seed)
-    shuffled, beside = _shuffled(items, examples, seed)
-    nulls = [_null("random gold heads", _Test(test, model.anatomy, shuffled, looked, beside, claim.alpha, seed), claim.alpha)]
-    for number in range(test.n_untrained):
-        tell(f"untrained twin {number + 1}")
-        twin = _looked_at(untrained(model, seed=number), examples)
-        nulls.append(_null(f"untrained twin {number}", _Test(test, model.anatomy, items, twin, stand_ins, claim.alpha, seed), claim.alpha))
-    controls = [*nulls, _planted(examples, items)]
-    outcome, reason = decide(ours.evidence, controls, claim.alpha)
-    direction = "dependent to head" if ours.direction == "dependent" else "head to dependent"
-    summary = (
-        f"{ours.site} hits the other end of {test.relation}, from {direction}, in {ours.evidence[0].estimate:.1%} of the pairs; "
-        f"the best fixed offset ({ours.offset:+d}) in {ours.evidence[0].baseline:.1%}; "
-        + ", ".join(f"with {one.baseline_name} in {one.baseline:.1%}" for one in ours.evidence[1:])
+    examples = having(case.examples, case.test.relation)
+    twins = [look(case, examples, number) for number in range(case.test.n_untrained)]
+    seen = Seen(setup=setup_of(case), examples=examples, looked=look(case, examples, None), twins=twins)
+    ours = try_out(seen, seen.looked)
+    return found_on(seen, ours, ours.evidence)
+
+
+def look(case: Case, examples: list[Example], twin: int | None) -> LookedAt:
+    """What the model, or its untrained twin of that number, looks at; kept as a stage."""
+
+    def words() -> dict[str, np.ndarray]:
+        case.tell(f"{case.model.name}: {len(examples)} sentences" if twin is None else f"untrained twin {twin + 1}")
+        return {"words": looked_at(case.model if twin is None else untrained(case.model, seed=twin), examples).words}
+
+    name = "model" if twin is None else f"untrained twin {twin}"
+    return LookedAt(words=case.stages.get(name, words)["words"], starts=word_starts(examples))
+
+
+def try_out(seen: Seen, looked: LookedAt) -> Trial:
+    """The relation and its stand-ins, tried on what one model looked at."""
+    items, seed = items_of(seen.examples, seen.setup.what), seen.setup.seed
+    stand_ins = [stand_in(name, items, seen.examples, draw, seed) for name, draw in STAND_INS.items()]
+    return Trial(seen.setup, items.questions(), stand_ins, looked)
+
+
+def found_on(seen: Seen, ours: Trial, evidence: tuple[Evidence, ...]) -> Finding:
+    """The finding out of the model's trial, with the controls. `evidence`: the trial's, its p perhaps of a wider family."""
+    items = items_of(seen.examples, seen.setup.what)
+    shuffled, beside = shuffled_items(items, seen.examples, seen.setup.seed)
+    nulls = [null("random gold heads", Trial(seen.setup, shuffled.questions(), beside, seen.looked))]
+    nulls += [null(f"untrained twin {number}", try_out(seen, twin)) for number, twin in enumerate(seen.twins)]
+    return conclude(ours, evidence, (*nulls, _planted(seen.examples, items)), _summary(ours))
+
+
+def _summary(trial: Trial) -> str:
+    over_offset, *rest = trial.evidence
+    ends = "dependent to head" if trial.question == "dependent" else "head to dependent"
+    return (
+        f"{trial.site} hits the other end of {trial.setup.what}, from {ends}, in {over_offset.estimate:.1%} of the pairs; "
+        f"the best fixed offset ({trial.offset:+d}) in {over_offset.baseline:.1%}; "
+        + ", ".join(f"with {one.baseline_name} in {one.baseline:.1%}" for one in rest)
         + "."
     )
-    return Finding(
-        outcome=outcome,
-        reason=reason,
-        summary=summary,
-        site=ours.site,
-        badges=Badges(observational=outcome == "supported"),
-        evidence=ours.evidence,
-        controls=tuple(controls),
-        rows=ours.rows(),
-    )
 
 
-class _Test:
-    """Selection on one half, confirmation on the other; run once for the model and once for each null."""
-
-    def __init__(
-        self,
-        test: HeadRelation,
-        anatomy: Anatomy,
-        items: _Items,
-        looked: list[np.ndarray],
-        stand_ins: list[_StandIn],
-        alpha: float,
-        seed: int,
-    ):
-        self.test, self.anatomy, self.items, self.alpha, self.seed = test, anatomy, items, alpha, seed
-        choose, self.confirm = halves(items.document, seed)
-        self.members = [(direction, layer, head) for direction in self._directions() for layer, head in self._heads()]
-        self.hits = _hits(items, looked, self.members)
-        self.offsets = {direction: _best_offset(items, direction, choose) for direction in DIRECTIONS}
-        self.baseline = np.stack([_offset_hits(items, direction, self.offsets[direction]) for direction, _, _ in self.members])
-        gain = (self.hits - self.baseline)[:, choose].mean(1)
-        self.member = int(gain.argmax())
-        self.direction, layer, head = self.members[self.member]
-        self.site, self.offset = head_site(layer, head), self.offsets[self.direction]
-        over_offset = self._evidence(
-            f"{test.relation} from the {self.direction}, {self.site}",
-            f"best fixed offset, {self.offset:+d}",
-            self.baseline,
-            None,
-            highest=1.0,
-        )
-        self.evidence = (over_offset, *(self._against(one, looked) for one in stand_ins))
-
-    def _directions(self) -> Iterable[Direction]:
-        return DIRECTIONS if self.test.direction is None else (self.test.direction,)
-
-    def _heads(self) -> list[tuple[int, int]]:
-        if self.test.head is not None:
-            return [(site.layer, site.index) for site in self.anatomy.heads(self.test.head) if site.index is not None]
-        return [(layer, head) for layer in range(self.anatomy.n_layers) for head in range(self.anatomy.n_heads)]
-
-    def _against(self, stand_in: _StandIn, looked: list[np.ndarray]) -> Evidence:
-        """Each head's hits on the right pair against its hits on the stand-in, beside each other."""
-        hits = _hits(stand_in.items, looked, self.members)
-        return self._evidence(f"the right pair rather than {stand_in.name}, {self.site}", stand_in.name, hits, stand_in.of)
-
-    def _evidence(
-        self, name: str, baseline_name: str, baseline: np.ndarray, of: np.ndarray | None, highest: float | None = None
-    ) -> Evidence:
-        of = np.arange(len(self.confirm)) if of is None else of
-        confirm = self.confirm[of]
-        documents = self.items.document[of][confirm]
-        if len(set(documents.tolist())) < 2:
-            raise ClaimError(f"{self.test.relation}: fewer than two documents have {baseline_name} to compare with; expected more texts")
-        return sampled_evidence(
-            name=name,
-            unit="accuracy",
-            values=self.hits[:, of][:, confirm],
-            baseline=baseline[:, confirm],
-            baseline_name=baseline_name,
-            clusters=documents,
-            member=self.member,
-            smallest_effect=self.test.margin,
-            alpha=self.alpha,
-            seed=self.seed,
-            highest=highest,
-        )
-
-    def rows(self) -> dict[str, list[float]]:
-        """Each head's accuracy on the confirmation half, in the selected direction."""
-        chosen = [number for number, member in enumerate(self.members) if member[0] == self.direction]
-        return {head_site(*self.members[number][1:]): [float(self.hits[number, self.confirm].mean())] for number in chosen}
-
-
-def _null(name: str, test: _Test, alpha: float) -> Control:
-    """The same test, with its own selection, on what should show nothing: it must not pass all that the claim must pass."""
-    passed = not all(passes(one, alpha) for one in test.evidence)
-    return Control(name=name, kind="null", value=test.evidence[0].effect, unit="accuracy over baseline", passed=passed)
-
-
-def _pairs(example: Example, relation: str) -> list[Pair]:
-    """(dependent, head) of a relation, by place among the words; parts of a multiword token are left out: they share their characters."""
-    words = example.words
-    return [
-        (place, word.head_index)
-        for place, word in enumerate(words)
-        if word.head_index is not None
-        and relation in (word.relation, word.deprel)
-        and not word.multiword
-        and not words[word.head_index].multiword
-    ]
-
-
-def _items(examples: list[Example], relation: str) -> tuple[list[Example], _Items]:
-    """The examples that have the relation, and its pairs in them."""
-    having = [example for example in examples if _pairs(example, relation)]
-    if not having:
-        known = sorted({name for example in examples for word in example.words for name in (word.relation, word.deprel)} - {"root"})
-        raise ClaimError(f"the treebank has no pair of the relation {relation!r}; it has: {', '.join(known)}")
-    return having, _as_items(
-        [(number, example.document, *pair) for number, example in enumerate(having) for pair in _pairs(example, relation)]
-    )
-
-
-def _as_items(found: list[tuple[int, str, int, int]]) -> _Items:
-    example, document, dependent, head = zip(*found, strict=True)
-    return _Items(example=np.array(example), document=np.array(document), dependent=np.array(dependent), head=np.array(head))
-
-
-Draw = Callable[[Example, Pair, np.random.Generator], Pair | None]
-
-
-def _wrong_head(example: Example, pair: Pair, rng: np.random.Generator) -> Pair | None:
-    """The dependent with another gold head of the sentence (a head of many is as likely as it is often), on the same side."""
-    dependent, head = pair
-    heads = [word.head_index for word in example.words if word.head_index is not None and not example.words[word.head_index].multiword]
-    others = [other for other in heads if other not in pair and (other > dependent) == (head > dependent)]
-    return (dependent, others[rng.integers(len(others))]) if others else None
-
-
-def _unrelated_word(example: Example, pair: Pair, rng: np.random.Generator) -> Pair | None:
-    """The head with a word that does not hang on it, nor it on the word, on the same side as the dependent."""
-    dependent, head = pair
-    others = [
-        place
-        for place, word in enumerate(example.words)
-        if place not in pair
-        and not word.multiword
-        and word.head_index != head
-        and example.words[head].head_index != place
-        and (place > head) == (dependent > head)
-    ]
-    return (others[rng.integers(len(others))], head) if others else None
-
-
-STAND_INS: dict[str, Draw] = {"another gold head of the sentence": _wrong_head, "an unrelated word": _unrelated_word}
-
-
-def _stand_in(name: str, items: _Items, examples: list[Example], draw: Draw, seed: int) -> _StandIn:
-    """Each pair with one end drawn anew; pairs for which there is no other word are left out."""
-    rng = np.random.default_rng(seed)
-    found, of = [], []
-    for number, (example, document, *pair) in enumerate(zip(items.example, items.document, items.dependent, items.head, strict=True)):
-        drawn = draw(examples[example], (int(pair[0]), int(pair[1])), rng)
-        if drawn is not None:
-            found.append((int(example), str(document), *drawn))
-            of.append(number)
-    if not found:
-        raise ClaimError(f"no pair has {name} to stand in for one of its ends; expected longer sentences")
-    return _StandIn(name=name, items=_as_items(found), of=np.array(of))
-
-
-def _shuffled(items: _Items, examples: list[Example], seed: int) -> tuple[_Items, list[_StandIn]]:
-    """Labels without meaning: random words for heads, with stand-ins drawn in the same way, so that nothing tells them apart."""
-
-    def draw(example: Example, pair: Pair, rng: np.random.Generator) -> Pair | None:
-        return random_heads([pair], len(example.words), seed=rng)[0]
-
-    labels = _stand_in("a random head", items, examples, draw, seed)
-    return labels.items, [_stand_in("another random head", labels.items, examples, draw, seed + 1)]
-
-
-def _looked_at(model: Model, examples: list[Example]) -> list[np.ndarray]:
-    """For each example the word that each head's words attend to most. Axes: (layer, head, query word)."""
-    numbers = {id(example): number for number, example in enumerate(examples)}
-    found: list[np.ndarray] = [np.empty(0)] * len(examples)
-    for example, words in word_attention(model, examples):
-        visible = visible_words(len(example.words), causal=model.anatomy.causal).to(words.device)
-        found[numbers[id(example)]] = most_attended(words, visible).cpu().numpy()
-    return found
-
-
-def _hits(items: _Items, looked: list[np.ndarray], members: list[tuple[Direction, int, int]]) -> np.ndarray:
-    """1 where a member's query word attends most to the other end. Axes: (member, item)."""
-    found = {}
-    for direction in {direction for direction, _, _ in members}:
-        start, end = items.ends(direction)
-        at = np.stack([looked[example][:, :, place] for example, place in zip(items.example, start, strict=True)], axis=-1)
-        found[direction] = at == end
-    return np.stack([found[direction][layer, head] for direction, layer, head in members]).astype(np.float64)
-
-
-def _best_offset(items: _Items, direction: Direction, choose: np.ndarray) -> int:
-    start, end = items.ends(direction)
-    distances = (end - start)[choose]
-    return max(OFFSETS, key=lambda offset: (int((distances == offset).sum()), -abs(offset)))
-
-
-def _offset_hits(items: _Items, direction: Direction, offset: int) -> np.ndarray:
-    start, end = items.ends(direction)
-    return (end - start == offset).astype(np.float64)
-
-
-def _planted(examples: list[Example], items: _Items) -> Control:
+def _planted(examples: list[Example], items: Items) -> Control:
     """A head whose attention is the gold tree, from the tokens' pieces on: the same path must find every pair."""
     hits = []
-    for number, dependent, head in zip(items.example, items.dependent, items.head, strict=True):
-        example = examples[number]
+    for number in np.unique(items.example):
+        example, mine = examples[number], items.example == number
+        dependents, heads = items.dependent[mine], items.head[mine]
         pattern = torch.zeros(len(example), len(example))
-        pattern[list(example.word_tokens[dependent]), example.word_tokens[head][-1]] = 1.0
+        for dependent, head in zip(dependents, heads, strict=True):
+            pattern[list(example.word_tokens[dependent]), example.word_tokens[head][-1]] = 1.0
         words = to_words(pattern, list(example.word_tokens))
-        hits.append(int(most_attended(words, visible_words(len(example.words), causal=False))[dependent]) == head)
+        found = most_attended(words, visible_words(len(example.words), causal=False)).numpy()
+        hits += (found[dependents] == heads).tolist()
     accuracy = float(np.mean(hits))
     return Control(name="planted head", kind="positive", value=accuracy, unit="accuracy", passed=accuracy > 0.999)
+
+
+PROTOCOL = Protocol(
+    parameters=HeadRelation,
+    needs="treebank",
+    requires=("patterns",),
+    family="every head and direction, unless the claim names them",
+    controls=("untrained twins", "random words as gold heads", "a planted head, whose attention is the gold tree"),
+    why_not=needs_attention,
+    plan=_plan,
+    run=run,
+)

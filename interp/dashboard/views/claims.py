@@ -6,8 +6,8 @@ from pathlib import Path
 import streamlit as st
 
 from interp import api
-from interp.claims.applies import why_not
-from interp.claims.claim import Claim, catalogue
+from interp.claims.claim import Claim
+from interp.claims.claim_files import catalogue
 from interp.claims.verdict import Verdict
 from interp.dashboard.views import claim_card, verdict_sheet
 from interp.dashboard.words import follow_link, in_plain_words, literal
@@ -56,7 +56,7 @@ def _choice(known: dict[str, Claim]) -> Claim:
 
 def _judge(claim: Claim, model: Model) -> None:
     """What the test is run on, the button, and the verdict of this claim on this model and these data, if there is one."""
-    outside = why_not(claim, model.anatomy)
+    outside = claim.protocol.why_not(model.anatomy)
     if outside:
         st.info(literal(f"{model.name} {outside}. The verdict is: not applicable."), icon=":material/do_not_disturb_on:")
     path = "" if outside else _data(claim)

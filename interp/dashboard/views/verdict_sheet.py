@@ -23,7 +23,9 @@ REASONS = {
     "in_between": "an effect, but not one that matters for sure",
     "ill_posed": "the claim cannot be tested as it is written",
     "out_of_scope": "the claim is not about models like this one",
-    "needs_data": "data are missing",
+    "null_not_run": "a null control was left out",
+    "methods_disagree": "the ways of intervening disagree",
+    "needs_training": "models have to be trained for it",
 }
 BADGES = {
     "observational": ("seen", "What was measured fits the claim."),

@@ -53,13 +53,15 @@ def finish(drafted: Drafted, *, name: str, kind: str, split: Split, template: st
     """The sentence with words, text, constituents, reference, senses and translation."""
     leaves = drafted.leaves
     text, words = _written(leaves)
+    coreference = tuple((leaf.index, leaf.antecedent.index) for leaf in leaves if leaf.antecedent and _within(leaf.antecedent, leaves))
     return GrammarSentence(
         id=name,
         text=text,
         words=words,
         document=document or name,
         constituents=tuple(Constituent(start=start, end=end, label=label) for start, end, label in drafted.spans),
-        coreference=tuple((leaf.index, leaf.antecedent.index) for leaf in leaves if leaf.antecedent and _within(leaf.antecedent, leaves)),
+        coreference=coreference,
+        links=tuple(("Antecedent", pronoun, antecedent) for pronoun, antecedent in coreference),
         senses=tuple((leaf.index, leaf.sense) for leaf in leaves if leaf.sense),
         translation=_translated(drafted.said),
         kind=kind,

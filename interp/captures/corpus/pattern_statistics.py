@@ -23,7 +23,6 @@ from typing import Literal
 import torch
 
 from interp.captures.corpus.forms import Taking, gather, per_query
-from interp.captures.corpus.pairs import PairWeights
 from interp.captures.corpus.sweep import Rows, sweep
 from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic_named
 from interp.measures.per_query import Distance, Entropy, Offset, OneKey, Target
@@ -36,7 +35,7 @@ BLOCKS: Way = "exact blocks"
 MEANS_BY_KERNEL = frozenset({"cuda"})  # kinds of device on which the kernel's second run is quicker than blocks
 
 
-class Fused:
+class PatternStatistics:
     """The statistics of one attention sublayer on one batch of equally long texts without padding.
 
     Each statistic is (batch, head, query_pos), nan where a query has no value, as its definition on patterns gives it.
@@ -121,8 +120,6 @@ class Fused:
             return None
         if isinstance(asked, OneKey):
             return partial(self._weight, asked.target)
-        if isinstance(asked, PairWeights):
-            return partial(asked.by_kernel, self)
         if self.call.query.device.type not in MEANS_BY_KERNEL or self.call.query.dtype != self.call.wide:
             return None
         if isinstance(asked, Entropy):
@@ -179,6 +176,6 @@ class Fused:
         return self._positions - self._means[..., -1]
 
 
-FUSED: Mapping[str, Callable[[Fused], torch.Tensor]] = {
-    name: partial(lambda name, fused: fused.values(name), name) for name in HEAD_STATISTICS
+STATISTICS: Mapping[str, Callable[[PatternStatistics], torch.Tensor]] = {
+    name: partial(lambda name, statistics: statistics.values(name), name) for name in HEAD_STATISTICS
 }

@@ -1,0 +1,77 @@
+"""Claims from YAML files: the bundled ones (`catalogue/`) and one's own. What is wrong is told by file, line and field."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from interp.claims.claim import Claim, parse_claim
+from interp.core.errors import ClaimError
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+
+
+def read_claim(path: str | Path) -> Claim:
+    """A claim from a YAML file.
+
+    Raises: ClaimError when the file is missing, is not YAML (with the line), or is not a claim (with line and field).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ClaimError(f"{path}: no such claim file; expected a YAML file like those in {CATALOGUE}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        fields, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ClaimError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from error
+    except UnicodeDecodeError as error:
+        raise ClaimError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save the file as UTF-8") from error
+    if not isinstance(fields, dict):
+        raise ClaimError(f"{path}: a {type(fields).__name__} came; expected the fields of a claim")
+    return parse_claim(fields, str(path), lambda location: _line(node, location))
+
+
+def _line(node: yaml.Node | None, location: Sequence[str | int]) -> str:
+    """Where a field stands, or the one that it should be in."""
+    line = ""
+    for part in location:
+        found = _child(node, part)
+        if found is None:
+            return line
+        key, node = found
+        line = f" (line {key.start_mark.line + 1})"
+    return line
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == part), None)
+    return None
+
+
+def catalogue() -> dict[str, Claim]:
+    """The bundled claims by id.
+
+    Example:
+        >>> catalogue()["S1-01"].quantifier
+        'all'
+    """
+    claims = [read_claim(path) for path in sorted(CATALOGUE.glob("*.yaml"))]
+    return {claim.id: claim for claim in claims}
+
+
+def find_claim(id_or_path: str) -> Claim:
+    """A claim of the catalogue by its id, or one's own by its file.
+
+    Raises: ClaimError when it is neither, listing what there is.
+    """
+    known = catalogue()
+    if id_or_path in known:
+        return known[id_or_path]
+    if id_or_path.endswith((".yaml", ".yml")):
+        return read_claim(id_or_path)
+    raise ClaimError(f"{id_or_path!r} is not a claim; expected one of {', '.join(known)}, or a YAML file")
