@@ -181,7 +181,7 @@ def recorded(model: Model, sites: Iterable[str | Site], over: Iterable[Text]) ->
     return Recorded(owner=id(model.hf), values={place: torch.stack([row[place][: shortest[place]] for row in rows]) for place in places})
 
 
-def _values(model: Model, sites: Sequence[Site], how: How, over: Iterable[Text] | Recorded) -> dict[Place, torch.Tensor]:
+def _values(model: Model, sites: Sequence[Site], how: How, over: object) -> dict[Place, torch.Tensor]:
     """What the sites are on each text, cut to the shortest; for "mean" averaged over the texts, position by position."""
     if not isinstance(over, Recorded):
         texts = _texts(model, over)

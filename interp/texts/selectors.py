@@ -10,7 +10,7 @@ and, said of another word, where that one is:
     head   dependent            what it hangs on; what hangs on it
     dependent & deprel=obj      of those, the ones that ...
     offset=-2                   two words before it
-    link=Antecedent             what a pair annotation of that name leads to (in CoNLL-U `Antecedent=3` in MISC)
+    link=Antecedent             what a pair annotation of that name leads to (in CoNLL-U's MISC `Antecedent=3` or `Link:NAME=3`)
 
 Parts of a multiword token ("don't" is "do" and "n't") share their characters, so that none of them is ever meant.
 """

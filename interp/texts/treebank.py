@@ -88,13 +88,21 @@ def _surface(parsed: Any) -> tuple[list[Any], dict[int, Any]]:
 
 
 def _links(parsed: Any) -> tuple[Link, ...]:
-    """What MISC says of pairs of words: `Antecedent=3` on the fifth word is ("Antecedent", 4, 2). Other values are no places of words."""
+    """Pairs of words in MISC: `Antecedent=3` on the fifth word is ("Antecedent", 4, 2), `Link:part=3` is ("part", 4, 2).
+
+    What points out of the sentence is left out.
+    """
     words = [token for token in parsed if isinstance(token["id"], int)]
     said = [(name, token["id"], value) for token in words for name, value in (token["misc"] or {}).items()]
     return tuple(
-        (name, here - 1, int(there) - 1)
+        (name.removeprefix("Link:"), here - 1, int(there) - 1)
         for name, here, there in said
-        if there and there.isascii() and there.isdigit() and 1 <= int(there) <= len(words) and int(there) != here
+        if (name == "Antecedent" or name.startswith("Link:"))
+        and there
+        and there.isascii()
+        and there.isdigit()
+        and 1 <= int(there) <= len(words)
+        and int(there) != here
     )
 
 

@@ -67,7 +67,7 @@ def test_nothing_to_look_from_or_at(encoder, treebank):
 
 
 def test_a_causal_model_never_hits_what_comes_later(tiny_named, treebank):
-    verdict = judge(attends(from_="deprel=nsubj", to="head"), tiny_named("gpt2").model, treebank)
-    later = judge(attends(from_="deprel=nsubj", to="head & form~.*"), tiny_named("gpt2").model, treebank)
+    verdict = judge(attends(from_="deprel=amod", to="head"), tiny_named("gpt2").model, treebank)
+    later = judge(attends(from_="deprel=amod", to="head & form~.*"), tiny_named("gpt2").model, treebank)
     assert verdict.evidence[0].estimate == later.evidence[0].estimate == 0.0
     assert later.outcome == "refuted"

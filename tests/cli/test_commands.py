@@ -285,7 +285,7 @@ def test_contributions_of_a_model_without_a_head(refused, minilm):
 @pytest.mark.parametrize(
     ("head", "told"),
     [
-        ("L9H1", r"L9H1: this model has layers 0-3"),
+        ("L9H1", r"L9H1: this model has layers 0-5"),
         ("L0H99", r"L0H99: this model has heads 0-7 in each layer"),
         ("head 3", r"'head 3' is not a site; expected the form L5H1"),
         ("L1", r"L1 is a whole layer; expected a head, neuron or expert, such as L1H0"),
@@ -451,7 +451,7 @@ def test_the_real_entry_point_ends_with_2_and_a_message(tmp_path):
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "interp: L9H1: this model has layers 0-3\n"
+    assert done.stderr == "interp: L9H1: this model has layers 0-5\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -109,6 +109,7 @@ def test_links_go_through_a_file(tmp_path):
 
 
 def test_only_places_of_words_are_links(tmp_path):
-    rows = ["1\ta\ta\tX\t_\t_\t0\troot\t_\tFar=9|Word=2|Self=1|Sense=b", "2\tb\tb\tX\t_\t_\t1\tdep\t_\tSpaceAfter=No|Back=1"]
+    said = "Link:far=9|Link:word=2|Link:self=1|Sense=b|Align=2", "SpaceAfter=No|Link:back=1|Antecedent=1"
+    rows = [f"1\ta\ta\tX\t_\t_\t0\troot\t_\t{said[0]}", f"2\tb\tb\tX\t_\t_\t1\tdep\t_\t{said[1]}"]
     (tmp_path / "two.conllu").write_text("\n".join(rows) + "\n\n")
-    assert read_treebank(tmp_path / "two.conllu")[0].links == (("Word", 0, 1), ("Back", 1, 0))
+    assert read_treebank(tmp_path / "two.conllu")[0].links == (("word", 0, 1), ("back", 1, 0), ("Antecedent", 1, 0))

@@ -89,8 +89,9 @@ def setup_of(case: Case[HeadRelation], families: int = 1) -> Setup:
 def run(case: Case[HeadRelation]) -> Finding:
     """Judge "a head points from one end of the relation to the other" on annotated examples."""
     examples = having(case.examples, case.test.relation)
+    looked = look(case, examples, None)
     twins = [look(case, examples, number) for number in range(case.test.n_untrained)]
-    seen = Seen(setup=setup_of(case), examples=examples, looked=look(case, examples, None), twins=twins)
+    seen = Seen(setup=setup_of(case), examples=examples, looked=looked, twins=twins)
     ours = try_out(seen, seen.looked)
     return found_on(seen, ours, ours.evidence)
 

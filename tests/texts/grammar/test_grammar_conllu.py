@@ -12,7 +12,7 @@ def plain(sentence):
     """What a treebank knows of a sentence."""
     fields = ("id", "form", "lemma", "upos", "deprel", "head", "span")
     words = tuple(Word(**{name: getattr(word, name) for name in fields}) for word in sentence.words)
-    return Sentence(id=sentence.id, text=sentence.text, words=words, document=sentence.document)
+    return Sentence(id=sentence.id, text=sentence.text, words=words, document=sentence.document, links=sentence.links)
 
 
 def misc(text):
