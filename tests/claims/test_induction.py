@@ -154,9 +154,3 @@ def test_the_plan(known):
     assert told.n_clusters == 48
     assert told.family == known.anatomy.n_layers * known.anatomy.n_heads * SHIFTS
     assert "20 draws of others switched off" in str(told)
-
-
-def test_bundled_tales_is_judged_whatever_it_came_to():
-    found = judge(claim(), interp.load())
-    assert found.outcome in ("supported", "refuted", "inconclusive")
-    assert found.evidence
