@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from torch.nn.modules import module as every_module
 
 from interp.checks.report import Report
 from interp.checks.selfcheck import check, never_there
-from interp.core.provenance import versions
+from interp.core.provenance import own_source, versions
 from interp.models.model import Model
 
 ROOMS = ("core", "texts", "measures", "models", "captures", "interventions", "checks")
@@ -83,19 +83,8 @@ def _key(model: Model) -> dict[str, str]:
         "devices": ", ".join([*placed, *cards, platform.machine()]),
         "products": torch.get_float32_matmul_precision(),
         "versions": json.dumps({name: number for name, number in versions().items() if name in ("python", "torch", "transformers")}),
-        "instrument": _own_source(),
+        "instrument": own_source(ROOMS),
     }
-
-
-@cache
-def _own_source() -> str:
-    """A hash of the source of every room that a check rests on."""
-    root = Path(__file__).parent.parent
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(path for room in ROOMS for path in (root / room).rglob("*.py")):
-        text = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()} {len(text)}\n".encode() + text)
-    return digest.hexdigest()
 
 
 def as_shipped(hf: torch.nn.Module) -> bool:

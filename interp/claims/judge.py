@@ -18,7 +18,7 @@ from interp.claims.stages import Stages, open_stages
 from interp.claims.tested_on import Data, examples_for
 from interp.claims.verdict import Badges, Verdict
 from interp.core.errors import ClaimError
-from interp.core.provenance import versions
+from interp.core.provenance import own_source, versions
 from interp.models.model import Model
 from interp.texts.controls import random_token_rows
 
@@ -125,7 +125,7 @@ def _run(
         return _out_of_scope(f"{model.name} {outside}."), {}
     case, hashes = _case(claim, model, data, seed, tell)
     if stages is not None:
-        run = {"claim": claim.hash, "model": model.fingerprint, "seed": str(seed), **hashes, **versions()}
+        run = {"claim": claim.hash, "model": model.fingerprint, "seed": str(seed), "instrument": own_source(), **hashes, **versions()}
         case = replace(case, stages=open_stages(Path(stages), run))
     finding: Finding = claim.protocol.run(case)
     return finding, hashes

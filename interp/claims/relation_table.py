@@ -17,8 +17,9 @@ from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import verdict_of
 from interp.claims.own import MARGIN, MARGIN_SOURCE
 from interp.claims.protocols.finding import Finding
+from interp.claims.protocols.looked_at import look
 from interp.claims.protocols.protocol import Case, needs_attention
-from interp.claims.protocols.relation import HeadRelation, Seen, found_on, look, setup_of, try_out
+from interp.claims.protocols.relation import HeadRelation, Seen, found_on, setup_of, try_out
 from interp.claims.protocols.relation_items import having
 from interp.claims.protocols.trial import Comparison, Trial
 from interp.claims.stages import Stages
@@ -32,6 +33,7 @@ from interp.texts.example import Example
 
 # The relations of the house's reference table for English, most frequent first.
 RELATIONS = ("nsubj", "case", "det", "advmod", "amod", "obj", "compound", "aux", "mark", "cop", "ccomp")
+TWINS = 5  # untrained ones, without which nothing is supported
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def relations(
     treebank: Data,
     *,
     names: Sequence[str] = RELATIONS,
-    n_untrained: int = 5,
+    n_untrained: int = TWINS,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> RelationTable:
@@ -97,7 +99,7 @@ def relations(
     if outside:
         raise ClaimError(f"{model.name} {outside}; expected a model whose heads can be looked at")
     model.require("patterns")
-    claims = [_claim(name) for name in names]
+    claims = [_claim(name, n_untrained) for name in names]
     examples, hashes = examples_for(claims[0], model, treebank)
     for name in names:
         having(examples, name)
@@ -105,20 +107,26 @@ def relations(
     findings = _findings(seen)
     elapsed_s = time.perf_counter() - began
     verdicts = (
-        verdict_of(claim, model, finding, hashes, seed=seed, elapsed_s=elapsed_s / len(claims))
+        _of_the_table(verdict_of(claim, model, finding, hashes, seed=seed, elapsed_s=elapsed_s / len(claims)))
         for claim, finding in zip(claims, findings, strict=True)
     )
     return RelationTable(verdicts=tuple(verdicts), elapsed_s=elapsed_s)
 
 
-def _claim(name: str) -> Claim:
+def _of_the_table(verdict: Verdict) -> Verdict:
+    """The family is wider than that of the claim alone."""
+    return replace(verdict, design={**verdict.design, "family": "every relation of the table, head and direction"})
+
+
+def _claim(name: str, n_untrained: int) -> Claim:
+    test = {"protocol": "head_relation", "relation": name, "margin": MARGIN, "margin_source": MARGIN_SOURCE}
     fields = {
         "id": f"relation:{name}",
         "statement": f"Some head links the two ends of {name}, better than the best fixed offset.",
         "kind": ["obs"],
         "quantifier": "some",
         "scope": "every transformer with self-attention, on the language of the treebank",
-        "test": {"protocol": "head_relation", "relation": name, "margin": MARGIN, "margin_source": MARGIN_SOURCE},
+        "test": {**test, "n_untrained": max(TWINS, n_untrained)},
         "does_not_show": "that the model uses this head, nor that it reads syntax rather than something that goes with it.",
     }
     return parse_claim(fields, f"relations(names=[{name!r}])")
@@ -175,7 +183,7 @@ def _with_p(evidence: Evidence, p: float) -> Evidence:
 
 def _without_nulls(finding: Finding, seen: Seen) -> Finding:
     """A claim is not supported while its null controls were left out."""
-    if finding.outcome == "supported" and len(seen.twins) < 5:
+    if finding.outcome == "supported" and len(seen.twins) < TWINS:
         return replace(finding, outcome="inconclusive", reason="null_not_run")
     return finding
 
@@ -189,7 +197,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     return {
         "relation": _relation(verdict),
         "head": verdict.site,
-        "from": "dependent" if "from the dependent" in first.name else "head",
+        "from": "dependent" if first.name == f"{_relation(verdict)} from the dependent, {verdict.site}" else "head",
         "accuracy": first.estimate,
         "baseline": first.baseline,
         "baseline_name": first.baseline_name,

@@ -1,7 +1,7 @@
 """Long parts of a run, kept in a folder, so that a run that was stopped goes on behind the last one that was finished.
 
-A folder belongs to one run: claim, model, data, seed and the versions of what computes. Another run in it is refused: mixed parts would
-be a verdict on nothing. A stage is a dictionary of arrays, written to one file in one move.
+A folder belongs to one run: claim, model, data, seed, the source and the versions of what computes. Another run in it is refused: mixed
+parts would be a verdict on nothing. A stage is a dictionary of arrays, written to one file in one move.
 """
 
 import json
@@ -50,7 +50,7 @@ def open_stages(folder: Path, run: Mapping[str, str]) -> Stages:
     marked = folder / _FILE
     if marked.exists():
         _same(marked, run)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ClaimError(f"{folder} holds files and is no run of a claim; expected a new folder, or one that such a run began")
     folder.mkdir(parents=True, exist_ok=True)
     partial = marked.with_suffix(".partial")

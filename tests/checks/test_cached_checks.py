@@ -10,6 +10,7 @@ import interp
 from interp.checks import cache
 from interp.checks.cache import as_shipped, cached_check, fresh_check
 from interp.checks.report import Finding, Report
+from interp.core import provenance
 from interp.models.load import load_model
 
 
@@ -86,7 +87,7 @@ def test_another_condition_is_another_report(model, checks, monkeypatch, what):
     if what == "versions":
         monkeypatch.setattr(cache, "versions", lambda: {"torch": "0.1"})
     elif what == "instrument":
-        monkeypatch.setattr(cache, "_own_source", lambda: "another")
+        monkeypatch.setattr(cache, "own_source", lambda rooms: "another")
     elif what == "products":
         monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
     else:
@@ -99,8 +100,11 @@ def test_an_edited_source_file_is_another_instrument(tmp_path, monkeypatch):
     for room in cache.ROOMS:
         (tmp_path / room).mkdir()
     (tmp_path / "checks" / "cache.py").write_text("x = 1")
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "checks" / "cache.py"))
-    source = cache._own_source.__wrapped__
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "core" / "provenance.py"))
+
+    def source():
+        return provenance.own_source.__wrapped__(cache.ROOMS)
+
     first = source()
     assert source() == first
     (tmp_path / "models" / "more.py").write_text("y = 2")

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from interp.claims.judge import judge
-from interp.claims.protocols import relation
+from interp.claims.protocols import looked_at as looking
 from interp.claims.protocols import relation_items as pairs
 from interp.claims.protocols.asked import best_offset
 from interp.claims.protocols.finding import halves
@@ -112,7 +112,7 @@ def test_a_named_head_is_a_family_of_one(encoder, treebank, planted, relation_cl
 
 def test_a_twin_that_does_it_too_takes_the_verdict_back(encoder, treebank, planted, relation_claim, monkeypatch):
     planted(gold(1.0))
-    monkeypatch.setattr(relation, "untrained", lambda model, seed: model)
+    monkeypatch.setattr(looking, "untrained", lambda model, seed: model)
     verdict = judge(relation_claim(), encoder, treebank)
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "null_also_passes")
 

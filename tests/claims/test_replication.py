@@ -19,7 +19,7 @@ def verdicts(tiny_named) -> list[Verdict]:
     return [judge("S1-01", model), *(judge("S1-01", untrained(model, seed=seed)) for seed in (1, 2))]
 
 
-def test_all_must_agree(verdicts):
+def test_one_of_the_opposite_denies_and_an_open_one_does_not(verdicts):
     first, *others = verdicts
     assert first.badges.replicated is None
     found = replicated(first, others)
@@ -31,7 +31,8 @@ def test_all_must_agree(verdicts):
     against = dataclasses.replace(others[1], outcome="refuted")
     assert replicated(first, [others[0], against]).badges.replicated is False
     open_one = dataclasses.replace(others[1], outcome="inconclusive")
-    assert replicated(first, [open_one]).badges.replicated is False
+    assert replicated(first, [open_one]).badges.replicated is None
+    assert replicated(first, [open_one, others[0]]).badges.replicated is True
 
 
 def test_too_few_are_not_yet(verdicts):
@@ -50,6 +51,8 @@ def test_what_is_no_replication(verdicts):
         replicated(first, [dataclasses.replace(others[0], claim_hash="0" * 16)])
     with pytest.raises(ClaimError, match="a verdict 'inconclusive' came"):
         replicated(dataclasses.replace(first, outcome="inconclusive"), others)
+    with pytest.raises(ClaimError, match="the claim is not about it"):
+        replicated(first, [dataclasses.replace(others[0], outcome="not applicable")])
     elsewhere = dataclasses.replace(first, data={"sentences": "another treebank"})
     assert replicated(first, [elsewhere]).badges.replicated is True
 

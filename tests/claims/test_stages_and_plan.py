@@ -8,7 +8,7 @@ import pytest
 import interp
 from interp.claims.judge import judge, plan
 from interp.claims.plan import EXPECTED_SD, Step, sampled_plan
-from interp.claims.protocols import relation
+from interp.claims.protocols import looked_at
 from interp.claims.protocols.finding import halves
 from interp.claims.stages import Stages, open_stages
 from interp.core.errors import ClaimError
@@ -46,7 +46,7 @@ def test_a_plan_looks_at_nothing(encoder, treebank, relation_claim, monkeypatch)
     def never(*arguments):
         raise AssertionError("a plan must not look")
 
-    monkeypatch.setattr(relation, "looked_at", never)
+    monkeypatch.setattr(looked_at, "looked_at", never)
     assert plan(relation_claim(), encoder, treebank).n_items
     with pytest.raises(AssertionError, match="must not look"):
         judge(relation_claim(), encoder, treebank)
@@ -74,7 +74,7 @@ def test_too_few_documents_are_told_before(small_treebank, encoder, relation_cla
 
 def test_a_stopped_run_goes_on_and_comes_to_the_same_bytes(encoder, treebank, relation_claim, tmp_path, monkeypatch):
     whole = judge(relation_claim(), encoder, treebank).untimed().to_json()
-    real, calls = relation.looked_at, []
+    real, calls = looked_at.looked_at, []
 
     def stops(model, examples):
         calls.append(model.name)
@@ -82,7 +82,7 @@ def test_a_stopped_run_goes_on_and_comes_to_the_same_bytes(encoder, treebank, re
             raise KeyboardInterrupt
         return real(model, examples)
 
-    monkeypatch.setattr(relation, "looked_at", stops)
+    monkeypatch.setattr(looked_at, "looked_at", stops)
     with pytest.raises(KeyboardInterrupt):
         judge(relation_claim(), encoder, treebank, stages=tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [

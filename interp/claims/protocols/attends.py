@@ -16,20 +16,15 @@ What it does not tell: whether the model uses the head, and whether it goes by w
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field, field_validator
 
-from interp.captures.words import visible_words
-from interp.claims.plan import Plan, Step, sampled_plan
+from interp.claims.plan import Plan
 from interp.claims.protocols.asked import Asked, StandIn, as_targets
-from interp.claims.protocols.finding import Finding, halves
-from interp.claims.protocols.looked_at import LookedAt
+from interp.claims.protocols.finding import Finding
+from interp.claims.protocols.looked_at import LookedAt, look
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
-from interp.claims.protocols.relation import look
-from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null
-from interp.claims.verdict import Control
+from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
 from interp.core.errors import ClaimError
-from interp.measures.attention import most_attended, to_words
 from interp.texts.example import Example
 from interp.texts.selectors import parse_selector, select, select_from
 
@@ -123,29 +118,20 @@ def _setup(case: Case[Attends]) -> Setup:
 
 
 def _plan(case: Case[Attends]) -> Plan:
-    items, tokens = asked(case.test, case.examples), sum(map(len, case.examples))
-    twins = Step(what=f"{case.test.n_untrained} untrained twins", tokens=case.test.n_untrained * tokens)
-    return sampled_plan(
-        steps=(Step(what=f"the model on {len(case.examples)} sentences", tokens=tokens), twins),
-        clusters=items.document[halves(items.document, case.seed)[1]],
-        family=len(_setup(case).members),
-        smallest_effect=case.test.margin,
-        unit="accuracy",
-        alpha=case.alpha,
-    )
+    examples, items = _kept(case.examples, asked(case.test, case.examples))
+    return trial_plan(case, _setup(case), examples, items.document, case.test.n_untrained)
 
 
 def run(case: Case[Attends]) -> Finding:
     """Judge "a head attends from these words to those" on annotated examples."""
-    items = asked(case.test, case.examples)
-    examples, items = _kept(case.examples, items)
+    examples, items = _kept(case.examples, asked(case.test, case.examples))
     looked = look(case, examples, None)
     twins = [look(case, examples, number) for number in range(case.test.n_untrained)]
     ours = _try_out(case, examples, items, looked)
     shuffled, _ = _redrawn("random words", items, examples, case.seed, same_side=False)
     nulls = [null("random right words", _try_out(case, examples, shuffled, looked))]
     nulls += [null(f"untrained twin {number}", _try_out(case, examples, items, twin)) for number, twin in enumerate(twins)]
-    return conclude(ours, ours.evidence, (*nulls, _planted(examples, items)), _summary(ours))
+    return conclude(ours, ours.evidence, (*nulls, planted(examples, items)), _summary(ours))
 
 
 def _kept(examples: list[Example], items: Asked) -> tuple[list[Example], Asked]:
@@ -167,19 +153,6 @@ def _summary(trial: Trial) -> str:
         f"{trial.site} attends from {trial.setup.what} in {over_offset.estimate:.1%} of the words; the best fixed offset "
         f"({trial.offset:+d}) is right in {over_offset.baseline:.1%}, as many other words in {over_others.baseline:.1%}."
     )
-
-
-def _planted(examples: list[Example], items: Asked) -> Control:
-    """A head whose attention is on the first right word's last piece: the same path must find it."""
-    hits = []
-    for number, start, targets in zip(items.example, items.start, items.targets, strict=True):
-        example = examples[number]
-        pattern = torch.zeros(len(example), len(example))
-        pattern[list(example.word_tokens[start]), example.word_tokens[targets[0]][-1]] = 1.0
-        words = to_words(pattern, list(example.word_tokens))
-        hits.append(int(most_attended(words, visible_words(len(example.words), causal=False))[start]) == targets[0])
-    accuracy = float(np.mean(hits))
-    return Control(name="planted head", kind="positive", value=accuracy, unit="accuracy", passed=accuracy > 0.999)
 
 
 PROTOCOL = Protocol(

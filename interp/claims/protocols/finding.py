@@ -44,8 +44,9 @@ def sampled_evidence(
     seed: int,
     highest: float | None = None,
     families: int = 1,
+    largest: float = 1.0,
 ) -> Evidence:
-    """Evidence for one member of a family, paired with a baseline on the same items. Values are between 0 and 1.
+    """Evidence for one member of a family, paired with a baseline on the same items.
 
     Power is that of a test at alpha / family: what max-T and the bound of the family leave, at the least.
 
@@ -56,10 +57,12 @@ def sampled_evidence(
         member: the one that was selected elsewhere.
         highest: the most that the estimate can be, where the baseline could leave no room.
         families: how many families like this one are looked at together; the power is for all of them, the p of `sign_flip_max_t` for one.
+        largest: the largest difference that an item can have: 1 for shares; for nats ln(vocabulary), from knowing nothing to knowing all.
     """
     differences = values - baseline
-    interval = _interval(differences[member], clusters, 0.95, seed)
-    upper90 = max(_interval(differences[member], clusters, 0.90, seed).high, best_upper(differences, clusters, alpha=alpha))
+    interval = _interval(differences[member], clusters, 0.95, seed, largest)
+    best = best_upper(differences, clusters, alpha=alpha, largest=largest)
+    upper90 = max(_interval(differences[member], clusters, 0.90, seed, largest).high, best)
     sums = np.stack([cluster_sums(row, clusters)[0] for row in differences])
     flips = sign_flip_max_t(sums, seed=seed)
     level = alpha / (families * len(values))
@@ -102,8 +105,8 @@ def halves(clusters: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return choose, confirm
 
 
-def best_upper(values: np.ndarray, clusters: np.ndarray, *, alpha: float) -> float:
-    """Upper bound of the best member's mean over items, whole clusters being what varies. Values: axes (member, item).
+def best_upper(values: np.ndarray, clusters: np.ndarray, *, alpha: float, largest: float = 1.0) -> float:
+    """Upper bound of the best member's mean over items, whole clusters being what varies. Values: at most `largest`; axes (member, item).
 
     Each cluster stands for itself by R + (S_c - R N_c) C / N (S_c sum, N_c items, R mean over all N items, C clusters): the mean of
     these is R, and their spread that of a ratio of sums. A member whose clusters are all alike has no spread to go by: see `_unseen`.
@@ -113,13 +116,13 @@ def best_upper(values: np.ndarray, clusters: np.ndarray, *, alpha: float) -> flo
     mean = sums.sum(1, keepdims=True) / counts.sum()
     stand_in = mean + (sums - mean * counts) * (len(counts) / counts.sum())
     alike = mean[stand_in.std(1) < 1e-12]
-    unseen = float((alike + _unseen(len(counts), alpha) * (1 - alike)).max()) if alike.size else -np.inf
+    unseen = float((alike + _unseen(len(counts), alpha) * (largest - alike)).max()) if alike.size else -np.inf
     return max(best_upper_bound(stand_in, alpha=alpha), unseen)
 
 
-def _interval(values: np.ndarray, clusters: np.ndarray, level: float, seed: int) -> Interval:
+def _interval(values: np.ndarray, clusters: np.ndarray, level: float, seed: int, largest: float) -> Interval:
     """The bootstrap's interval; where all clusters are alike, the one that clusters not yet seen would still allow."""
-    return with_unseen(cluster_mean(values, clusters, level=level, seed=seed), -1.0, 1.0)
+    return with_unseen(cluster_mean(values, clusters, level=level, seed=seed), -largest, largest)
 
 
 def _unseen(n_clusters: int, alpha: float) -> float:

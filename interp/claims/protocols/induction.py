@@ -18,6 +18,7 @@ What it does not tell: that these heads copy by themselves (they rest on previou
 """
 
 from dataclasses import dataclass, replace
+from math import log
 from typing import Literal
 
 import numpy as np
@@ -93,43 +94,54 @@ class _Measured:
 
 def run(case: Case[InductionHead]) -> Finding:
     """Judge "there is an induction head, and copying rests on it"."""
-    test, model = case.test, case.model
-    repeats = draw_repeats(model, test.n_rows, case.seed)
-    half = test.n_rows // 2
-    ours = _measured(case, repeats, None)
-    twins = [_measured(case, repeats, number) for number in range(test.n_untrained)]
-    member = ours.chosen(half)
-    layer, head, shift = np.unravel_index(member, (model.anatomy.n_layers, model.anatomy.n_heads, SHIFTS))
-    site = head_site(int(layer), int(head))
+    test, half = case.test, case.test.n_rows // 2
+    repeats = draw_repeats(case.model, test.n_rows, case.seed)
+    ours, twins = _measured(case, repeats, None), [_measured(case, repeats, number) for number in range(test.n_untrained)]
     uniform = np.full(test.n_rows, _uniform(repeats))
-    bests = np.stack([uniform, *(twin.weights[twin.chosen(half)] for twin in twins)])
-    strongest = bests[bests[:, :half].mean(1).argmax()]
-    pattern = _pattern(case, ours, member, strongest, half, f"{site} at shift {shift}")
-    behaviour = _behaviour(case, ours)
-    heads = _induction_heads(ours, half, test.least, model.anatomy)
+    site, shift = _place(ours.chosen(half), case.model.anatomy)
+    pattern = _pattern(case, ours, ours.chosen(half), _strongest(uniform, twins, half), half, f"{site} at shift {shift}")
+    heads = _induction_heads(ours, half, test.least, case.model.anatomy)
     lost = {how: _lost(case, repeats, half, heads, how, ours.copying) for how in HOWS}
-    causal = tuple(_causal(case, how, *lost[how]) for how in HOWS)
-    evidence = (pattern, behaviour, *causal)
+    evidence = (pattern, _behaviour(case, ours), *(_causal(case, how, *lost[how]) for how in HOWS))
     controls = (*_twins(case, twins, uniform, half), *(_draws(how, *lost[how]) for how in HOWS), _planted(repeats.span))
-    outcome, reason = _decide(evidence, causal, controls, case.alpha)
-    named = ", ".join(head_site(*place) for place in heads)
+    outcome, reason = _decide(evidence, controls, case.alpha)
     return Finding(
         outcome=outcome,
         reason=reason,
-        summary=(
-            f"{site} puts {pattern.estimate:.3f} of its weight {shift} tokens behind the earlier copy; the second time costs "
-            f"{behaviour.estimate:.2f} nats less per token. Of that {causal[0].estimate:.2f} (mean), {causal[1].estimate:.2f} (resample) "
-            f"are lost without {named}; {causal[0].baseline:.2f} and {causal[1].baseline:.2f} without as many others."
-        ),
+        summary=_summary(evidence, site, shift, heads),
         site=site,
-        badges=Badges(
-            observational=all(passes(one, case.alpha) for one in (pattern, behaviour)),
-            causal=all(passes(one, case.alpha) for one in causal) and all(one.passed for one in controls if one.name.startswith("other")),
-        ),
+        badges=_badges(evidence, controls, case.alpha),
         evidence=evidence,
         controls=controls,
-        rows=_rows(ours, half, model.anatomy),
+        rows=_rows(ours, half, case.model.anatomy),
     )
+
+
+def _place(member: int, anatomy: Anatomy) -> tuple[str, int]:
+    layer, head, shift = np.unravel_index(member, (anatomy.n_layers, anatomy.n_heads, SHIFTS))
+    return head_site(int(layer), int(head)), int(shift)
+
+
+def _strongest(uniform: np.ndarray, twins: list[_Measured], half: int) -> np.ndarray:
+    """The baseline with the largest mean on the selection half: uniform attention, or an untrained twin's best head. Axes: (row,)."""
+    bests = np.stack([uniform, *(twin.weights[twin.chosen(half)] for twin in twins)])
+    return bests[bests[:, :half].mean(1).argmax()]
+
+
+def _summary(evidence: tuple[Evidence, ...], site: str, shift: int, heads: list[HeadPlace]) -> str:
+    pattern, behaviour, mean, resample = evidence
+    return (
+        f"{site} puts {pattern.estimate:.3f} of its weight {shift} tokens behind the earlier copy; the second time costs "
+        f"{behaviour.estimate:.2f} nats less per token. Of that {mean.estimate:.2f} (mean), {resample.estimate:.2f} (resample) "
+        f"are lost without {', '.join(head_site(*place) for place in heads)}; {mean.baseline:.2f} and {resample.baseline:.2f} "
+        "without as many others."
+    )
+
+
+def _badges(evidence: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float) -> Badges:
+    seen = [passes(one, alpha) for one in evidence]
+    others = all(one.passed for one in controls if one.name.startswith("other"))
+    return Badges(observational=all(seen[:2]), causal=all(seen[2:]) and others)
 
 
 def _measured(case: Case[InductionHead], repeats: Repeats, twin: int | None) -> _Measured:
@@ -191,6 +203,7 @@ def _one(case: Case[InductionHead], name: str, values: np.ndarray, baseline: np.
         smallest_effect=smallest,
         alpha=case.alpha,
         seed=case.seed,
+        largest=log(case.model.anatomy.d_vocab),
     )
 
 
@@ -231,11 +244,9 @@ def _previous(model: Model, repeats: Repeats) -> torch.Tensor:
     return torch.stack([weight_at_offset(pattern.float().cpu(), -1).nanmean((0, 2)) for pattern in patterns])
 
 
-def _decide(
-    evidence: tuple[Evidence, ...], causal: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float
-) -> tuple[Outcome, Reason]:
+def _decide(evidence: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float) -> tuple[Outcome, Reason]:
     """As every sampled claim, but that one way of switching off alone decides nothing."""
-    if len({passes(one, alpha) for one in causal}) > 1:
+    if len({passes(one, alpha) for one in evidence[2:]}) > 1:
         return "inconclusive", "methods_disagree"
     return decide(evidence, controls, alpha)
 

@@ -5,13 +5,16 @@ al. 2019, section 4.1). Under a causal mask a later word cannot be attended to. 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from interp.captures.words import visible_words, word_attention
 from interp.claims.protocols.asked import Questions
+from interp.claims.protocols.protocol import Case
 from interp.measures.attention import most_attended
 from interp.models.model import Model
+from interp.models.untrained import untrained
 from interp.texts.example import Example
 
 Member = tuple[str, int, int]  # a question, a layer, a head
@@ -54,3 +57,14 @@ def looked_at(model: Model, examples: list[Example]) -> LookedAt:
         start = starts[numbers[id(example)]]
         found[:, :, start : start + len(example.words)] = most_attended(words, visible).cpu().numpy()
     return LookedAt(words=found, starts=starts)
+
+
+def look(case: Case[Any], examples: list[Example], twin: int | None) -> LookedAt:
+    """What the model, or its untrained twin of that number, looks at; kept as a stage."""
+
+    def words() -> dict[str, np.ndarray]:
+        case.tell(f"{case.model.name}: {len(examples)} sentences" if twin is None else f"untrained twin {twin + 1}")
+        return {"words": looked_at(case.model if twin is None else untrained(case.model, seed=twin), examples).words}
+
+    name = "model" if twin is None else f"untrained twin {twin}"
+    return LookedAt(words=case.stages.get(name, words)["words"], starts=word_starts(examples))

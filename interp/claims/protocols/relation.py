@@ -21,20 +21,15 @@ What it does not tell: whether the model uses the head, and whether it is syntax
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import torch
 from pydantic import Field
 
-from interp.captures.words import visible_words
-from interp.claims.plan import Plan, Step, sampled_plan
-from interp.claims.protocols.finding import Finding, halves
-from interp.claims.protocols.looked_at import LookedAt, looked_at, word_starts
+from interp.claims.plan import Plan
+from interp.claims.protocols.finding import Finding
+from interp.claims.protocols.looked_at import LookedAt, look
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
-from interp.claims.protocols.relation_items import DIRECTIONS, STAND_INS, Direction, Items, having, items_of, shuffled_items, stand_in
-from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null
-from interp.claims.verdict import Control, Evidence
-from interp.measures.attention import most_attended, to_words
-from interp.models.untrained import untrained
+from interp.claims.protocols.relation_items import DIRECTIONS, STAND_INS, Direction, having, items_of, shuffled_items, stand_in
+from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
+from interp.claims.verdict import Evidence
 from interp.texts.example import Example
 
 
@@ -67,16 +62,7 @@ class Seen:
 
 def _plan(case: Case[HeadRelation]) -> Plan:
     examples = having(case.examples, case.test.relation)
-    items, tokens = items_of(examples, case.test.relation), sum(map(len, examples))
-    twins = Step(what=f"{case.test.n_untrained} untrained twins", tokens=case.test.n_untrained * tokens)
-    return sampled_plan(
-        steps=(Step(what=f"the model on {len(examples)} sentences with {case.test.relation}", tokens=tokens), twins),
-        clusters=items.document[halves(items.document, case.seed)[1]],
-        family=len(setup_of(case).members),
-        smallest_effect=case.test.margin,
-        unit="accuracy",
-        alpha=case.alpha,
-    )
+    return trial_plan(case, setup_of(case), examples, items_of(examples, case.test.relation).document, case.test.n_untrained)
 
 
 def setup_of(case: Case[HeadRelation], families: int = 1) -> Setup:
@@ -96,17 +82,6 @@ def run(case: Case[HeadRelation]) -> Finding:
     return found_on(seen, ours, ours.evidence)
 
 
-def look(case: Case, examples: list[Example], twin: int | None) -> LookedAt:
-    """What the model, or its untrained twin of that number, looks at; kept as a stage."""
-
-    def words() -> dict[str, np.ndarray]:
-        case.tell(f"{case.model.name}: {len(examples)} sentences" if twin is None else f"untrained twin {twin + 1}")
-        return {"words": looked_at(case.model if twin is None else untrained(case.model, seed=twin), examples).words}
-
-    name = "model" if twin is None else f"untrained twin {twin}"
-    return LookedAt(words=case.stages.get(name, words)["words"], starts=word_starts(examples))
-
-
 def try_out(seen: Seen, looked: LookedAt) -> Trial:
     """The relation and its stand-ins, tried on what one model looked at."""
     items, seed = items_of(seen.examples, seen.setup.what), seen.setup.seed
@@ -120,7 +95,7 @@ def found_on(seen: Seen, ours: Trial, evidence: tuple[Evidence, ...]) -> Finding
     shuffled, beside = shuffled_items(items, seen.examples, seen.setup.seed)
     nulls = [null("random gold heads", Trial(seen.setup, shuffled.questions(), beside, seen.looked))]
     nulls += [null(f"untrained twin {number}", try_out(seen, twin)) for number, twin in enumerate(seen.twins)]
-    return conclude(ours, evidence, (*nulls, _planted(seen.examples, items)), _summary(ours))
+    return conclude(ours, evidence, (*nulls, planted(seen.examples, items.questions()["dependent"])), _summary(ours))
 
 
 def _summary(trial: Trial) -> str:
@@ -132,22 +107,6 @@ def _summary(trial: Trial) -> str:
         + ", ".join(f"with {one.baseline_name} in {one.baseline:.1%}" for one in rest)
         + "."
     )
-
-
-def _planted(examples: list[Example], items: Items) -> Control:
-    """A head whose attention is the gold tree, from the tokens' pieces on: the same path must find every pair."""
-    hits = []
-    for number in np.unique(items.example):
-        example, mine = examples[number], items.example == number
-        dependents, heads = items.dependent[mine], items.head[mine]
-        pattern = torch.zeros(len(example), len(example))
-        for dependent, head in zip(dependents, heads, strict=True):
-            pattern[list(example.word_tokens[dependent]), example.word_tokens[head][-1]] = 1.0
-        words = to_words(pattern, list(example.word_tokens))
-        found = most_attended(words, visible_words(len(example.words), causal=False)).numpy()
-        hits += (found[dependents] == heads).tolist()
-    accuracy = float(np.mean(hits))
-    return Control(name="planted head", kind="positive", value=accuracy, unit="accuracy", passed=accuracy > 0.999)
 
 
 PROTOCOL = Protocol(

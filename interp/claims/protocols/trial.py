@@ -7,23 +7,38 @@ question and head, and refuting "some head" takes the bound of the best of them.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 
-from interp.claims.protocols.asked import Questions, StandIn, best_offset
+from interp.captures.words import visible_words
+from interp.claims.plan import Plan, Step, sampled_plan
+from interp.claims.protocols.asked import Asked, Questions, StandIn, best_offset
 from interp.claims.protocols.finding import Finding, halves, sampled_evidence
 from interp.claims.protocols.looked_at import LookedAt, Member
+from interp.claims.protocols.protocol import Case
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence
 from interp.core.errors import ClaimError
 from interp.core.sites import head_site
+from interp.measures.attention import most_attended, to_words
 from interp.models.anatomy import Anatomy
+from interp.texts.example import Example
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """How a trial is made: what is looked for in words ("obj"), the family, the smallest effect, the level, the seed, and how many families
-    like this one are looked at together."""
+    """How a trial is made.
+
+    Attributes:
+        what: what is looked for, in words ("obj").
+        members: the family: every question with every head.
+        margin: the smallest gain that matters, in accuracy.
+        alpha: level of the adjusted p.
+        seed: of the split and the resamples.
+        families: how many families like this one are looked at together.
+    """
 
     what: str
     members: list[Member]
@@ -99,6 +114,36 @@ def null(name: str, trial: Trial) -> Control:
     """The same test, with its own selection, on what should show nothing: it must not pass all that the claim must pass."""
     passed = not all(passes(one, trial.setup.alpha) for one in trial.evidence)
     return Control(name=name, kind="null", value=trial.evidence[0].effect, unit="accuracy over baseline", passed=passed)
+
+
+def planted(examples: list[Example], asked: Asked) -> Control:
+    """A head whose attention is on the first right word, from the tokens' pieces on: the same path must find every one."""
+    hits = []
+    for number in np.unique(asked.example):
+        example, mine = examples[number], asked.example == number
+        starts, targets = asked.start[mine], asked.targets[mine, 0]
+        pattern = torch.zeros(len(example), len(example))
+        for start, target in zip(starts, targets, strict=True):
+            pattern[list(example.word_tokens[start]), example.word_tokens[target][-1]] = 1.0
+        words = to_words(pattern, list(example.word_tokens))
+        found = most_attended(words, visible_words(len(example.words), causal=False)).numpy()
+        hits += (found[starts] == targets).tolist()
+    accuracy = float(np.mean(hits))
+    return Control(name="planted head", kind="positive", value=accuracy, unit="accuracy", passed=accuracy > 0.999)
+
+
+def trial_plan(case: Case[Any], setup: Setup, examples: list[Example], documents: np.ndarray, n_untrained: int) -> Plan:
+    """What `look` and the trial would do: the model and its twins on the examples, once each. `documents`: each item's, axes (item,)."""
+    tokens = sum(map(len, examples))
+    model = Step(what=f"the model on {len(examples)} sentences with {setup.what}", tokens=tokens)
+    return sampled_plan(
+        steps=(model, Step(what=f"{n_untrained} untrained twins", tokens=n_untrained * tokens)),
+        clusters=documents[halves(documents, case.seed)[1]],
+        family=len(setup.members),
+        smallest_effect=setup.margin,
+        unit="accuracy",
+        alpha=case.alpha,
+    )
 
 
 def conclude(ours: Trial, evidence: tuple[Evidence, ...], controls: tuple[Control, ...], summary: str) -> Finding:
