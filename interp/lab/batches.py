@@ -24,7 +24,6 @@ from interp.lab.recipes import Phase, Recipe
 IGNORED = -100
 END_ID = 0  # the first piece of every tokenizer of ours
 KINDS = ("text", "grammar", "recall", "repeats")
-MASKED_SHARE = 0.15
 Row = tuple[np.ndarray, np.ndarray]  # tokens and targets, axes (pos,), (pos,)
 
 
@@ -105,13 +104,15 @@ def draw(kind: str, reading: Reading, phase: Phase, d_vocab: int, rng: np.random
     return row, next_tokens(row)
 
 
-def mask(row: np.ndarray, mask_id: int, d_vocab: int, rng: np.random.Generator, copied: np.ndarray | None = None) -> Row:
-    """A row with holes, and as targets what was there: 15 % of the tokens, of which a tenth are left as they are and a tenth exchanged.
+def mask(
+    row: np.ndarray, mask_id: int, d_vocab: int, rng: np.random.Generator, share: float = 0.15, copied: np.ndarray | None = None
+) -> Row:
+    """A row with holes, and as targets what was there: a share of the tokens, of which a tenth are left as they are and a tenth exchanged.
 
     Args:
         copied: which tokens may be asked for; None for all.
     """
-    asked = rng.random(len(row)) < MASKED_SHARE
+    asked = rng.random(len(row)) < share
     if copied is not None:
         asked &= copied
     how = rng.random(len(row))
@@ -132,7 +133,7 @@ def assemble(reading: Reading, phase: Phase, recipe: Recipe, n_of: dict[str, int
     """A batch of so many rows of each kind."""
     drawn = [draw(kind, reading, phase, recipe.d_vocab, rng) for kind in KINDS for _ in range(n_of[kind])]
     if reading.mask_id is not None:
-        drawn = [mask(row, reading.mask_id, recipe.d_vocab, rng, _copied(targets)) for row, targets in drawn]
+        drawn = [mask(row, reading.mask_id, recipe.d_vocab, rng, recipe.masked, _copied(targets)) for row, targets in drawn]
     starts = rng.integers(recipe.n_ctx - phase.row_tokens + 1, size=(len(drawn), 1))
     rows, positions = np.stack([row for row, _ in drawn]), starts + np.arange(phase.row_tokens)
     return Batch(

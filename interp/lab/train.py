@@ -14,10 +14,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 from interp.core.errors import DataError
 from interp.lab.agreement import share_right
@@ -130,7 +132,15 @@ def losses(model: PreTrainedModel, inputs: dict[str, torch.Tensor], targets: tor
     each = torch.nn.functional.cross_entropy(
         out.logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
     ).view(targets.shape)
-    return each, model.config.router_aux_loss_coef * out.aux_loss if routes else each.new_zeros(())
+    return each, _imbalance(model, out.router_logits) if routes else each.new_zeros(())
+
+
+def _imbalance(model: PreTrainedModel, layers: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """What uneven loads cost, each layer by itself. transformers' own sum goes over the layers first: in it an expert may die in one layer
+    where its number is busy in another, as one did."""
+    config = model.config
+    costs: list[Any] = [load_balancing_loss_func((one,), config.num_local_experts, config.num_experts_per_tok) for one in layers]
+    return config.router_aux_loss_coef * torch.stack(costs).mean()
 
 
 def _steps(model, optimizer, prepared: Prepared, recipe: Recipe, progress: Progress, device: str) -> Iterator:

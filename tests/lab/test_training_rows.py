@@ -156,8 +156,9 @@ def test_a_masked_row_asks_for_what_was_there():
     assert (shown[~asked] == row[~asked]).all()
     assert (shown[asked] == 4096).mean() == pytest.approx(0.8, abs=0.03)
     assert (shown[asked] == row[asked]).mean() == pytest.approx(0.1, abs=0.03)
+    assert (mask(row, 4096, VOCAB, rng, share=0.4)[1] != IGNORED).mean() == pytest.approx(0.4, abs=0.015)
     only = np.arange(20_000) < 100
-    assert (np.flatnonzero(mask(row, 4096, VOCAB, rng, only)[1] != IGNORED) < 100).all()
+    assert (np.flatnonzero(mask(row, 4096, VOCAB, rng, copied=only)[1] != IGNORED) < 100).all()
 
 
 def test_an_encoders_batch_is_masked_and_asks_for_copies_alone_in_repeats(reading):
@@ -179,7 +180,8 @@ def test_recipes_are_of_known_shapes_and_their_shares_leave_text():
             continue
         last = recipe.phases[-1]
         assert last.row_tokens == recipe.n_ctx
-        assert 1 - last.grammar - last.repeats - last.recall == pytest.approx(2 / 3, abs=0.01)
+        share = 0.4 if name == "small-bert" else 2 / 3  # masked fiction taught it nothing first
+        assert 1 - last.grammar - last.repeats - last.recall == pytest.approx(share, abs=0.01)
         assert all(phase.row_tokens <= recipe.n_ctx for phase in recipe.phases)
 
 
