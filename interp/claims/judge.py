@@ -75,7 +75,7 @@ def verdict_of(claim: Claim, model: Model, finding: Finding, hashes: dict[str, s
         controls=finding.controls,
         model=model.name,
         fingerprint=model.fingerprint,
-        data=hashes,
+        data={**hashes, **finding.data},
         seed=seed,
         versions=versions(),
         rows=finding.rows,
@@ -111,7 +111,7 @@ def _seconds_per_token(model: Model) -> float:
     taken = []
     for _ in range(_TIMED_RUNS):
         began = time.perf_counter()
-        model.run(ids, logits=False)
+        model.run(ids, target=ids if model.anatomy.encoder_decoder else None, logits=False)
         taken.append((time.perf_counter() - began) / ids.numel())
     return sorted(taken)[_TIMED_RUNS // 2]
 

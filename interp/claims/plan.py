@@ -29,7 +29,8 @@ class Plan:
         n_items, n_clusters: on the confirmation half; for exact protocols all items, and no clusters.
         family: how many hypotheses are looked at together.
         smallest_effect: the smallest effect of interest, in `unit`.
-        power: chance to find an effect of that size, at a standard deviation of `EXPECTED_SD`; None for exact protocols.
+        power: chance to find an effect of that size, at a standard deviation of `EXPECTED_SD`; None for exact protocols, and where
+            nobody can say before a run how far differences will spread.
         n_for_power: clusters in both halves together that would give power .8; None when there are enough.
         elapsed_s: seconds that the steps' forward passes will take on this machine; None until they were timed.
     """
@@ -57,22 +58,27 @@ class Plan:
             more = "" if self.n_for_power is None else f"; about {self.n_for_power} documents in all would give {ENOUGH_POWER:.1f}"
             least = f"an effect of {self.smallest_effect:.3g} {self.unit}"
             told.append(f"Power for {least}: {self.power:.2f} (if differences spread by {EXPECTED_SD}){more}.")
+        elif self.n_clusters:
+            told.append(f"Power: known when it is known how far differences spread in {self.unit}; the verdict says it.")
         if self.elapsed_s is not None:
             told.append(f"The passes will take about {max(self.elapsed_s, 1):.0f} s.")
         return " ".join(told)
 
     def _items(self) -> str:
-        if self.power is None:
+        if not self.n_clusters:
             return f"{self.n_items} items, each exact."
         few = "" if self.n_clusters >= FEWEST_CLUSTERS else f" (fewer than {FEWEST_CLUSTERS}: the verdict will be inconclusive)"
         return f"{self.n_items} items in {self.n_clusters} documents{few} to confirm on; a family of {self.family}."
 
 
-def sampled_plan(*, steps: Sequence[Step], clusters: np.ndarray, family: int, smallest_effect: float, unit: str, alpha: float) -> Plan:
+def sampled_plan(
+    *, steps: Sequence[Step], clusters: np.ndarray, family: int, smallest_effect: float, unit: str, alpha: float, shares: bool = True
+) -> Plan:
     """The plan of a sampled protocol.
 
     Args:
         clusters: each confirming item's cluster, axes (item,).
+        shares: whether items are hits or shares, whose spread can be guessed; without it no power is told.
 
     Example:
         >>> steps = [Step(what="the model", tokens=4000)]
@@ -81,8 +87,8 @@ def sampled_plan(*, steps: Sequence[Step], clusters: np.ndarray, family: int, sm
         (50, 0.03, 812)
     """
     n = len(set(clusters.tolist()))
-    power = power_at(smallest_effect, sd=EXPECTED_SD, n=n, alpha=alpha / family)
-    needed = None if power >= ENOUGH_POWER else 2 * n_for(smallest_effect, sd=EXPECTED_SD, power=ENOUGH_POWER, alpha=alpha / family)
+    power = power_at(smallest_effect, sd=EXPECTED_SD, n=n, alpha=alpha / family) if shares else None
+    enough = power is None or power >= ENOUGH_POWER
     return Plan(
         steps=tuple(steps),
         n_items=len(clusters),
@@ -91,5 +97,5 @@ def sampled_plan(*, steps: Sequence[Step], clusters: np.ndarray, family: int, sm
         smallest_effect=smallest_effect,
         unit=unit,
         power=power,
-        n_for_power=needed,
+        n_for_power=None if enough else 2 * n_for(smallest_effect, sd=EXPECTED_SD, power=ENOUGH_POWER, alpha=alpha / family),
     )

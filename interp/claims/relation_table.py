@@ -17,11 +17,11 @@ from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import verdict_of
 from interp.claims.own import MARGIN, MARGIN_SOURCE
 from interp.claims.protocols.finding import Finding
-from interp.claims.protocols.looked_at import look
+from interp.claims.protocols.parts.looked_at import look
+from interp.claims.protocols.parts.relation_items import having
+from interp.claims.protocols.parts.trial import Comparison, Trial
 from interp.claims.protocols.protocol import Case, needs_attention
 from interp.claims.protocols.relation import HeadRelation, Seen, found_on, setup_of, try_out
-from interp.claims.protocols.relation_items import having
-from interp.claims.protocols.trial import Comparison, Trial
 from interp.claims.stages import Stages
 from interp.claims.tested_on import Data, examples_for
 from interp.claims.verdict import Evidence, Verdict

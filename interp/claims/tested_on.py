@@ -54,9 +54,9 @@ def _plain(texts: list[str], model: Model) -> tuple[list[Example], dict[str, str
 
 
 def _annotation(sentence: Sentence) -> str:
-    """All of a sentence that a verdict rests on: the same text with another tree is another treebank."""
-    words = (f"{word.form} {word.head} {word.deprel} {word.span} {word.multiword}" for word in sentence.words)
-    return "\n".join((sentence.document, sentence.text, *words))
+    """All of a sentence that a verdict may rest on: the same text with another tree, tag or link is another treebank."""
+    words = (f"{word.form} {word.lemma} {word.upos} {word.head} {word.deprel} {word.span} {word.multiword}" for word in sentence.words)
+    return "\n".join((sentence.document, sentence.text, *words, *map(str, sentence.links)))
 
 
 def _windows(text: str, number: int, model: Model) -> list[Example]:

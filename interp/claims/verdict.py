@@ -16,6 +16,7 @@ Reason = Literal[
     "ill_posed",
     "needs_training",
     "out_of_scope",
+    "not_published",
 ]
 
 

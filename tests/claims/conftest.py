@@ -10,7 +10,7 @@ import torch
 
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.claim_files import catalogue
-from interp.claims.protocols import looked_at
+from interp.claims.protocols.parts import looked_at
 from interp.texts.words import Sentence, Word
 
 NOUNS, VERBS, ADJECTIVES, DETERMINERS = ["man", "dog", "sea", "boat"], ["saw", "said"], ["old", "small", "red", "cold"], ["the", "a"]

@@ -11,7 +11,7 @@ from interp.claims.claim import Claim, parse_claim
 from interp.claims.claim_files import read_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols import induction
-from interp.claims.protocols.repeats import copying_by_row, draw_repeats, weights_by_row
+from interp.claims.protocols.parts.repeats import copying_by_row, draw_repeats, weights_by_row
 from interp.claims.verdict import Verdict
 from interp.measures.induction import SHIFTS, induction_profile
 from interp.models.constructed import scrambled

@@ -8,11 +8,11 @@ import torch
 import transformers
 
 from interp.claims.judge import judge
-from interp.claims.protocols import looked_at as looking
-from interp.claims.protocols import relation_items as pairs
-from interp.claims.protocols.asked import best_offset
 from interp.claims.protocols.finding import halves
-from interp.claims.protocols.looked_at import looked_at
+from interp.claims.protocols.parts import looked_at as looking
+from interp.claims.protocols.parts import relation_items as pairs
+from interp.claims.protocols.parts.asked import best_offset
+from interp.claims.protocols.parts.looked_at import looked_at
 from interp.claims.rule import passes
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, InterpError

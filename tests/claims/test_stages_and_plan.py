@@ -8,8 +8,8 @@ import pytest
 import interp
 from interp.claims.judge import judge, plan
 from interp.claims.plan import EXPECTED_SD, Step, sampled_plan
-from interp.claims.protocols import looked_at
 from interp.claims.protocols.finding import halves
+from interp.claims.protocols.parts import looked_at
 from interp.claims.stages import Stages, open_stages
 from interp.core.errors import ClaimError
 from interp.stats.power import power_at

@@ -19,11 +19,11 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from interp.claims.plan import Plan
-from interp.claims.protocols.asked import Asked, StandIn, as_targets
 from interp.claims.protocols.finding import Finding
-from interp.claims.protocols.looked_at import LookedAt, look
+from interp.claims.protocols.parts.asked import Asked, StandIn, as_targets
+from interp.claims.protocols.parts.looked_at import LookedAt, look
+from interp.claims.protocols.parts.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
-from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
 from interp.core.errors import ClaimError
 from interp.texts.example import Example
 from interp.texts.selectors import parse_selector, select, select_from

@@ -18,7 +18,11 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A protocol's result: the verdict's part that does not depend on who asked."""
+    """A protocol's result: the verdict's part that does not depend on who asked.
+
+    Attributes:
+        data: name -> hash of what was read beside the claim's data, such as a table of published numbers.
+    """
 
     outcome: Outcome
     reason: Reason
@@ -28,6 +32,7 @@ class Finding:
     evidence: tuple[Evidence, ...]
     controls: tuple[Control, ...]
     rows: dict[str, list[float]] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
 
 
 def sampled_evidence(

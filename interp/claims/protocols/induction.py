@@ -27,8 +27,8 @@ from pydantic import Field
 
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, best_upper, sampled_evidence
+from interp.claims.protocols.parts.repeats import Repeats, copying_by_row, draw_repeats, weights_by_row
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
-from interp.claims.protocols.repeats import Repeats, copying_by_row, draw_repeats, weights_by_row
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
 from interp.core.sites import head_site

@@ -25,10 +25,10 @@ from pydantic import Field
 
 from interp.claims.plan import Plan
 from interp.claims.protocols.finding import Finding
-from interp.claims.protocols.looked_at import LookedAt, look
+from interp.claims.protocols.parts.looked_at import LookedAt, look
+from interp.claims.protocols.parts.relation_items import DIRECTIONS, STAND_INS, Direction, having, items_of, shuffled_items, stand_in
+from interp.claims.protocols.parts.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
-from interp.claims.protocols.relation_items import DIRECTIONS, STAND_INS, Direction, having, items_of, shuffled_items, stand_in
-from interp.claims.protocols.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
 from interp.claims.verdict import Evidence
 from interp.texts.example import Example
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from interp.captures.words import visible_words, word_attention
-from interp.claims.protocols.asked import Questions
+from interp.claims.protocols.parts.asked import Questions
 from interp.claims.protocols.protocol import Case
 from interp.measures.attention import most_attended
 from interp.models.model import Model

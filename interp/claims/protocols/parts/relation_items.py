@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from interp.claims.protocols.asked import Asked, StandIn
+from interp.claims.protocols.parts.asked import Asked, StandIn
 from interp.core.errors import ClaimError
 from interp.texts.controls import random_heads
 from interp.texts.example import Example

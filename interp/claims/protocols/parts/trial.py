@@ -14,9 +14,9 @@ import torch
 
 from interp.captures.words import visible_words
 from interp.claims.plan import Plan, Step, sampled_plan
-from interp.claims.protocols.asked import Asked, Questions, StandIn, best_offset
 from interp.claims.protocols.finding import Finding, halves, sampled_evidence
-from interp.claims.protocols.looked_at import LookedAt, Member
+from interp.claims.protocols.parts.asked import Asked, Questions, StandIn, best_offset
+from interp.claims.protocols.parts.looked_at import LookedAt, Member
 from interp.claims.protocols.protocol import Case
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence

@@ -1,0 +1,209 @@
+"""At which layer is an ambiguous word's sense there, and which sublayers bring it?
+
+Design. Occurrences of ambiguous words that are marked with a sense. In each state of the stream (before the first layer, after each
+attention, after each FFN) the sense is read at the word (the mean of its pieces) in two ways, for each word by itself: by the nearest mean
+of the training occurrences, and by logistic regression. Documents are split: depths are chosen on the selection half (fitted on one part of
+it, scored on the other) and tested on the confirmation half, fitted on the whole selection half. Unit: the document; comparisons are
+paired on the same occurrences. What is asked:
+  sublayer_adds   some attention (or FFN) raises the accuracy: after it against before it, and against a step as long in a random direction;
+                  chosen on the selection half, p by max-T over layers
+  ffn_rather      what all FFNs add, less what all attentions add
+  read_at         after a named layer (or the best) the sense is read better than the strongest of: the word's most frequent sense, the
+                  stream before the first layer, a bag of the sentence's other words, each untrained twin there
+  resolved_by     the first layer that is within `within` of the best one (chosen on the selection half) and `over_majority` above the most
+                  frequent sense comes no later than the share `by` of the depth. The effect is the share of the depth that is left then,
+                  resampled over documents (percentile interval); where no layer is, it counts as one layer too late
+Both ways of reading must come to the same, or there is no verdict ("methods_disagree").
+
+Controls. Null: untrained twins, held to the same rule (mixing words at random makes a cue readable too); senses exchanged among the
+occurrences of a word must not be read above its most frequent sense. Positive: exchanged senses written into the vectors after the middle
+layer must be read there, and chosen.
+Out of scope: parallel blocks, in which attention and FFN read the same stream and nothing stands between them.
+Assumptions: documents are independent; an untrained twin is given no step of noise, which makes it the easier to pass for what must not.
+Source: Loureiro et al. (2021), Analysis and Evaluation of Language Models for WSD (CoarseWSD-20, the nearest mean). The states between
+sublayers, the noise and the rule for "resolved" are ours.
+What it does not tell: that the model uses the sense, nor whether the FFN could add anything without what attention brought before.
+"""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from interp.claims.plan import Plan, Step, sampled_plan
+from interp.claims.protocols.finding import Finding
+from interp.claims.protocols.parts.layer_curves import Curve, curve_of
+from interp.claims.protocols.parts.probing import parts
+from interp.claims.protocols.parts.sense_asks import SENSE_ASKS, SenseAsk, SensesRead, read_evidence
+from interp.claims.protocols.parts.sense_curves import Senses, meaningless_curves, sense_curves
+from interp.claims.protocols.parts.sense_items import readers, sense_items
+from interp.claims.protocols.protocol import Case, Parameters, Protocol
+from interp.claims.rule import decide, passes
+from interp.claims.stages import Arrays
+from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
+from interp.models.anatomy import Anatomy
+from interp.models.untrained import untrained
+
+PLANTED_AT_LEAST = 0.9
+
+
+class Disambiguation(Parameters):
+    """Parameters of "disambiguation"."""
+
+    protocol: Literal["disambiguation"]
+    asks: SenseAsk
+    margin: float = Field(gt=0, lt=1, description="smallest effect that matters: accuracy; resolved_by: none, `by` says it")
+    margin_source: str
+    sublayer: Literal["attention", "ffn"] | None = Field(default=None, description="sublayer_adds: which")
+    layer: int | None = Field(default=None, ge=0, description="read_at: after this layer, from 0; None: the best, chosen")
+    by: float | None = Field(default=None, gt=0, lt=1, description="resolved_by: share of the depth")
+    within: float = Field(default=0.02, gt=0, lt=1, description="resolved_by: how far below the best still counts as resolved, accuracy")
+    over_majority: float = Field(default=0.1, gt=0, lt=1, description="how far above the most frequent sense it must be, accuracy")
+    n_items: int = Field(default=1500, ge=100, description="occurrences drawn")
+    strength: float = Field(default=0.1, gt=0, description="inverse of the logistic reader's penalty")
+    n_untrained: int = Field(default=5, ge=5)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Disambiguation":
+        wanted = {"sublayer_adds": "sublayer", "resolved_by": "by"}
+        for asks, name in wanted.items():
+            if (getattr(self, name) is not None) != (self.asks == asks):
+                told = f"asks {self.asks!r} came with {name} {getattr(self, name)}"
+                raise ValueError(f"{told}; expected {name} for {asks!r} and nothing else")
+        if self.layer is not None and self.asks != "read_at":
+            raise ValueError(f"asks {self.asks!r} came with layer {self.layer}; expected a layer for 'read_at' and nothing else")
+        return self
+
+
+def _why_not(anatomy: Anatomy) -> str:
+    if anatomy.encoder_decoder:
+        return "is an encoder-decoder, which reads one text and writes another; the test runs single texts"
+    if anatomy.parallel:
+        return "has parallel blocks: attention and FFN read the same stream, and no state of it stands between them"
+    layers = range(anatomy.n_layers)
+    without = sum(anatomy.ffn(layer) is None or anatomy.attention(layer) is None for layer in layers)
+    return f"has no attention or no FFN in {without} of its {len(layers)} layers; the test asks what each of them adds" if without else ""
+
+
+def _senses(case: Case[Disambiguation]) -> Senses:
+    words, items = sense_items(case.examples, case.test.n_items, case.seed)
+    split = parts(items.document, case.seed)
+    return Senses(examples=case.examples, words=words, items=items, parts=split, strength=case.test.strength, seed=case.seed)
+
+
+def _plan(case: Case[Disambiguation]) -> Plan:
+    senses, test = _senses(case), case.test
+    tokens = sum(len(case.examples[number]) for number in {number for number, _ in senses.words})
+    steps = (
+        Step(what="the model on the sentences", tokens=tokens),
+        Step(what="exchanged senses", tokens=tokens),
+        Step(what=f"{test.n_untrained} untrained twins", tokens=test.n_untrained * tokens),
+    )
+    ask = SENSE_ASKS[test.asks]
+    return sampled_plan(
+        steps=steps, clusters=senses.documents, family=ask.family(test, case.model.anatomy.n_layers), smallest_effect=ask.smallest(test),
+        unit=ask.unit, alpha=case.alpha,
+    )  # fmt: skip
+
+
+def _arrays(case: Case[Disambiguation], senses: Senses, twin: int | None) -> Arrays:
+    name = "model" if twin is None else f"untrained twin {twin}"
+
+    def made() -> Arrays:
+        case.tell(name)
+        return sense_curves(case.model if twin is None else untrained(case.model, seed=twin), senses, noise=twin is None)
+
+    return case.stages.get(name, made)
+
+
+def run(case: Case[Disambiguation]) -> Finding:
+    """Judge a claim on where in the model an ambiguous word's sense is there."""
+    test, senses, middle = case.test, _senses(case), 2 * max(1, case.model.anatomy.n_layers // 2)
+    mine = _arrays(case, senses, None)
+    case.tell("exchanged senses")
+    nothing = case.stages.get("exchanged senses", lambda: meaningless_curves(case.model, senses, middle))
+    twins = [_arrays(case, senses, number) for number in range(test.n_untrained)]
+    majority, bag, ask = senses.majority(), senses.bag(), SENSE_ASKS[test.asks]
+
+    def read(arrays: Arrays, others: list[Arrays], name: str) -> SensesRead:
+        rivals = [curve_of(other, name) for other in others]
+        return SensesRead(
+            test=test, reader=name, curve=curve_of(arrays, name), noise=arrays.get(f"{name} noise"), majority=majority, bag=bag,
+            rivals=rivals, documents=senses.documents, alpha=case.alpha, seed=case.seed,
+        )  # fmt: skip
+
+    ours = [read(mine, twins, name) for name in readers(test.strength)]
+    evidence = [ask.evidence(one) for one in ours]
+    nulls = []
+    for number, twin in enumerate(twins):
+        others = [other for place, other in enumerate(twins) if place != number]
+        its = [read(twin, others, name) for name in readers(test.strength)]
+        nulls.append(_twin(number, its, [ask.evidence(one) for one in its], case.alpha))
+    exchanged = [_exchanged(one, curve_of(nothing, f"shuffled {one.reader}")) for one in ours]
+    written = [_planted(one.reader, curve_of(nothing, f"planted {one.reader}"), middle) for one in ours]
+    controls = (*nulls, *exchanged, *written)
+    outcome, reason = _decide(evidence, controls, case.alpha)
+    return Finding(
+        outcome=outcome,
+        reason=reason,
+        summary=" ".join(ask.summary(one) for one in ours),
+        site=ask.site(ours[-1]),
+        badges=Badges(observational=outcome == "supported"),
+        evidence=tuple(one for each in evidence for one in each),
+        controls=controls,
+        rows=_rows(ours),
+    )
+
+
+def _decide(evidence: list[list[Evidence]], controls: tuple[Control, ...], alpha: float) -> tuple[Outcome, Reason]:
+    """As every sampled claim, but that one way of reading alone decides nothing."""
+    outcomes = [decide(each, controls, alpha) for each in evidence]
+    decided = {outcome for outcome, _ in outcomes} & {"supported", "refuted"}
+    if decided and len(set(outcomes)) > 1:
+        return "inconclusive", "methods_disagree"
+    return decide([one for each in evidence for one in each], controls, alpha)
+
+
+def _twin(number: int, its: list[SensesRead], evidence: list[list[Evidence]], alpha: float) -> Control:
+    """An untrained twin must not pass in either way of reading."""
+    passed = not any(all(passes(one, alpha) for one in each) for each in evidence)
+    value = max(float(one.curve.test[one.best].mean()) for one in its) - float(its[0].majority.test.mean())
+    unit = "accuracy over the most frequent sense"
+    return Control(name=f"untrained twin {number}", kind="null", value=value, unit=unit, passed=passed)
+
+
+def _exchanged(ours: SensesRead, curve: Curve) -> Control:
+    one = read_evidence(ours, curve)
+    passed = not passes(one, ours.alpha)
+    name = f"exchanged senses, {ours.reader}"
+    return Control(name=name, kind="null", value=one.effect, unit="accuracy over the most frequent sense", passed=passed)
+
+
+def _planted(reader: str, curve: Curve, state: int) -> Control:
+    """Written into the vectors of one state, they must be read there."""
+    value = float(curve.test[state].mean())
+    passed = value >= PLANTED_AT_LEAST and curve.best == state
+    detail = f"the best state is {curve.best}, written at {state}; at least {PLANTED_AT_LEAST}"
+    name = f"senses written in after L{state // 2 - 1}, {reader}"
+    return Control(name=name, kind="positive", value=value, unit="accuracy", passed=passed, detail=detail)
+
+
+def _rows(ours: list[SensesRead]) -> dict[str, list[float]]:
+    """Accuracy by state on the confirmation half, for each reader: the model and the mean of its twins; and of what needs no model."""
+    found: dict[str, list[float]] = {}
+    for one in ours:
+        found[one.reader] = one.curve.test.mean(1).tolist()
+        found[f"{one.reader}, untrained"] = np.mean([rival.test.mean(1) for rival in one.rivals], axis=0).tolist()
+    return {**found, "most frequent sense": ours[0].majority.test.mean(1).tolist(), "bag of words": ours[0].bag.test.mean(1).tolist()}
+
+
+PROTOCOL = Protocol(
+    parameters=Disambiguation,
+    needs="treebank",
+    requires=(),
+    family="every layer, unless the claim names one",
+    controls=("untrained twins", "senses exchanged among a word's occurrences", "exchanged senses written in after the middle layer"),
+    why_not=_why_not,
+    plan=_plan,
+    run=run,
+)

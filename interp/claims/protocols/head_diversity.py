@@ -1,0 +1,269 @@
+"""Do heads attend differently? Whether the heads of a layer are alike, and how many kinds of heads there are, by their patterns on texts.
+
+Design. The distance of two heads on a text is the Jensen-Shannon divergence of their patterns (`pattern_distance`), in nats, from 0 to
+ln 2. Texts are split by document. A claim says one of:
+  layers are alike   heads of one layer are closer than heads of different layers, by at least `nats`. Nothing is selected; on the
+                     confirmation half the difference stands against that of the untrained twin in which it is largest, text by text
+  roles              there are `n_roles` roles (without a number: each head is one): heads are clustered into so many on the selection
+                     half, and on the other half each two of them must be at least `nats` further apart than the heads within them.
+                     The evidence is that of the pair furthest from showing it (an intersection of tests needs no correction);
+                     refuted where the pair that was closest on the selection half lies below
+Unit: the document; each text counts once, cut to `n_tokens`. The heads are those of this model: nothing is said of heads not seen.
+
+Controls. Positive: planted patterns, alike where they must be, must show the whole distance; for roles the clusters of the other half
+must be those of the selection half (adjusted Rand index at least `stability`), or the roles cannot be told. Null: untrained twins must
+not pass; for layers, 95 % of the draws of shuffled layers must come to less.
+Source: Clark et al. (2019), section 6; average linkage and a test on texts that made no cluster are ours.
+What it does not tell: what a role is, nor whether the model uses it. Heads that rest on the first token are alike whatever else they do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import log
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.metrics import adjusted_rand_score
+
+from interp.claims.plan import Plan, Step, sampled_plan
+from interp.claims.protocols.finding import Finding, best_upper, sampled_evidence
+from interp.claims.protocols.parts.pattern_distance import Distances, Fold, apart, between_roles, distances, divergences
+from interp.claims.protocols.parts.without_parts import Readings, layer_of, parts_of, readings
+from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
+from interp.claims.rule import decide, passes
+from interp.claims.verdict import Badges, Control, Evidence
+from interp.core.errors import ClaimError
+from interp.models.model import Model
+from interp.models.untrained import untrained
+
+UNIT, LARGEST = "nats (JSD)", log(2)
+
+
+class HeadDiversity(Parameters):
+    """Parameters of "head_diversity"."""
+
+    protocol: Literal["head_diversity"]
+    claimed: Literal["layers are alike", "roles"]
+    n_roles: int | None = Field(default=None, ge=2, description="None: each head is a role of its own")
+    nats: float = Field(gt=0, lt=LARGEST, description="smallest difference of divergences that matters")
+    nats_source: str
+    stability: float = Field(default=0.7, gt=0, le=1, description="smallest adjusted Rand index of the two halves' roles")
+    n_tokens: int = Field(default=64, ge=8, description="texts are cut to so many")
+    n_draws: int = Field(default=100, ge=20, description="shuffled layers")
+    n_untrained: int = Field(default=5, ge=5)
+
+    @model_validator(mode="after")
+    def _roles_of_roles(self) -> "HeadDiversity":
+        if self.claimed != "roles" and self.n_roles is not None:
+            raise ValueError(f"n_roles {self.n_roles} came; expected it for 'roles' alone")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """A claim's texts, and the layer of each head."""
+
+    case: Case[HeadDiversity]
+    texts: Readings
+    layers: np.ndarray
+
+    @property
+    def n_roles(self) -> int:
+        return self.case.test.n_roles or len(self.layers)
+
+    def half(self, model: Model, chosen: np.ndarray, fold: Fold) -> Distances:
+        """The distances on the texts of a half."""
+        return distances(model, [self.texts.examples[place] for place in np.flatnonzero(chosen)], fold)
+
+    def evidence(self, name: str, values: np.ndarray, baseline: np.ndarray, of: str) -> Evidence:
+        """One thing on the confirmation half; values and baseline by axes (text,)."""
+        return sampled_evidence(
+            name=name,
+            unit=UNIT,
+            values=values[None],
+            baseline=baseline[None],
+            baseline_name=of,
+            clusters=self.texts.documents[self.texts.confirm],
+            member=0,
+            smallest_effect=self.case.test.nats,
+            alpha=self.case.alpha,
+            seed=self.case.seed,
+            highest=LARGEST,
+            largest=LARGEST,
+        )
+
+
+def _setting(case: Case[HeadDiversity]) -> _Setting:
+    texts = readings(case.id, case.examples, case.test.n_tokens, case.seed)
+    layers = np.array([layer_of(head) for head in parts_of(case.model.anatomy, "heads")])
+    if case.test.claimed == "layers are alike" and (len(set(layers)) < 2 or len(layers) == len(set(layers))):
+        raise ClaimError(f"{case.id}: {case.model.name} has {len(layers)} heads in {len(set(layers))} layers; expected two of each")
+    if (case.test.n_roles or 2) > len(layers):
+        raise ClaimError(f"{case.id}: {case.test.n_roles} roles came; {case.model.name} has {len(layers)} heads")
+    return _Setting(case=case, texts=texts, layers=layers)
+
+
+def _plan(case: Case[HeadDiversity]) -> Plan:
+    setting = _setting(case)
+    tokens, alike = sum(map(len, setting.texts.examples)), case.test.claimed == "layers are alike"
+    on = sum(len(setting.texts.examples[place]) for place in np.flatnonzero(setting.texts.confirm)) if alike else tokens
+    steps = (
+        Step(what="the model on the texts", tokens=on),
+        Step(what=f"{case.test.n_untrained} untrained twins", tokens=case.test.n_untrained * on),
+    )
+    clusters = setting.texts.documents[setting.texts.confirm]
+    return sampled_plan(steps=steps, clusters=clusters, family=1, smallest_effect=case.test.nats, unit=UNIT, alpha=case.alpha, shares=False)
+
+
+def run(case: Case[HeadDiversity]) -> Finding:
+    """Judge what a claim says of how heads attend."""
+    setting = _setting(case)
+    judged = _layers_are_alike if case.test.claimed == "layers are alike" else _roles
+    evidence, controls, summary, rows = judged(setting)
+    outcome, reason = decide([evidence], controls, case.alpha)
+    badges = Badges(observational=outcome == "supported")
+    return Finding(outcome=outcome, reason=reason, summary=summary, badges=badges, evidence=(evidence,), controls=controls, rows=rows)
+
+
+Judged = tuple[Evidence, tuple[Control, ...], str, dict[str, list[float]]]
+
+
+def _twins(setting: _Setting) -> Iterator[Model]:
+    """One at a time."""
+    return (untrained(setting.case.model, seed=number) for number in range(setting.case.test.n_untrained))
+
+
+def _layers_are_alike(setting: _Setting) -> Judged:
+    case, confirm = setting.case, setting.texts.confirm
+
+    def found(model: Model, name: str) -> Distances:
+        def arrays() -> dict[str, np.ndarray]:
+            case.tell(name)
+            one = setting.half(model, confirm, lambda distance: np.array([apart(distance, setting.layers)]))
+            return {"mean": one.mean, "numbers": one.numbers}
+
+        return Distances(**case.stages.get(name, arrays))
+
+    ours, twins = found(case.model, "model"), [found(twin, f"untrained twin {number}") for number, twin in enumerate(_twins(setting))]
+    strongest = max((twin.numbers[0] for twin in twins), key=np.mean)
+    evidence = setting.evidence("heads of other layers further than of one", ours.numbers[0], strongest, "strongest untrained twin")
+    nulls = [
+        _null(case, number, setting.evidence("twin", twin.numbers[0], np.zeros_like(strongest), "nothing"))
+        for number, twin in enumerate(twins)
+    ]
+    rng = np.random.default_rng(case.seed)
+    draws = [apart(ours.mean, rng.permutation(setting.layers)) for _ in range(case.test.n_draws)]
+    share = float(np.mean(np.array(draws) < ours.numbers[0].mean()))
+    shuffled = Control(name="shuffled layers come to less", kind="null", value=share, unit="of the draws", passed=share >= 0.95)
+    planted = apart(_planted(setting.layers), setting.layers)
+    rows = _by_layer(ours.mean, setting.layers)
+    summary = (
+        f"Heads of one layer are {_within(ours.mean, setting.layers):.3f} nats apart, heads of different layers "
+        f"{_within(ours.mean, setting.layers) + apart(ours.mean, setting.layers):.3f}."
+    )
+    return evidence, (_whole(planted), *nulls, shuffled), summary, rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Roles:
+    """Roles of a model's heads. `apart`: how far each two are apart on the confirmation half, axes (pair, text); `closest`: a pair."""
+
+    roles: np.ndarray
+    apart: np.ndarray
+    closest: int
+    agreement: float
+    distance: np.ndarray
+
+
+def _clustered(distance: np.ndarray, n_roles: int) -> np.ndarray:
+    """Each head's role, numbered by its first head. Axes: (head, head) -> (head,)."""
+    if n_roles == len(distance):
+        return np.arange(n_roles)
+    found = AgglomerativeClustering(n_clusters=n_roles, metric="precomputed", linkage="average").fit_predict(distance)
+    order = {role: number for number, role in enumerate(dict.fromkeys(found.tolist()))}
+    return np.array([order[role] for role in found.tolist()])
+
+
+def _roles_of(setting: _Setting, model: Model) -> _Roles:
+    chosen = setting.half(model, setting.texts.choose, lambda distance: np.zeros(1)).mean
+    roles = _clustered(chosen, setting.n_roles)
+    confirmed = setting.half(model, setting.texts.confirm, lambda distance: between_roles(distance, roles))
+    agreement = float(adjusted_rand_score(roles, _clustered(confirmed.mean, setting.n_roles)))
+    closest = int(between_roles(chosen, roles).argmin())
+    return _Roles(roles=roles, apart=confirmed.numbers, closest=closest, agreement=agreement, distance=confirmed.mean)
+
+
+def _roles(setting: _Setting) -> Judged:
+    case = setting.case
+    case.tell("model")
+    ours = _roles_of(setting, case.model)
+    evidence, nulls = _closest(setting, ours), []
+    for number, twin in enumerate(_twins(setting)):
+        case.tell(f"untrained twin {number}")
+        nulls.append(_null(case, number, _closest(setting, _roles_of(setting, twin))))
+    stable = Control(
+        name="the same roles on the other half", kind="positive", value=ours.agreement, unit="adjusted Rand index",
+        passed=ours.agreement >= case.test.stability, detail=f"at least {case.test.stability}",
+    )  # fmt: skip
+    heads = parts_of(case.model.anatomy, "heads")
+    planted = between_roles(_planted(ours.roles), ours.roles).min()
+    sizes = sorted(np.bincount(ours.roles).tolist(), reverse=True)
+    told = f"{', '.join(map(str, sizes[:8]))}{', ...' if len(sizes) > 8 else ''}"
+    summary = f"{setting.n_roles} roles of {told} heads; the closest two are {evidence.estimate:.3f} nats apart."
+    rows = {head: [float(role)] for head, role in zip(heads, ours.roles, strict=True)}
+    return evidence, (_whole(float(planted)), stable, *nulls), summary, rows
+
+
+def _closest(setting: _Setting, found: _Roles) -> Evidence:
+    """The pair of roles that is furthest from showing that it is apart; its upper bound is that of the pair chosen as the closest."""
+    documents = setting.texts.documents[setting.texts.confirm]
+    spread = found.apart.std(1) / len(set(documents.tolist())) ** 0.5
+    hardest = int(((found.apart.mean(1) - setting.case.test.nats) / np.maximum(spread, 1e-12)).argmin())
+    nothing = np.zeros(found.apart.shape[1])
+    told = setting.evidence("the closest two roles", found.apart[hardest], nothing, "no distance")
+    bound = best_upper(found.apart[[found.closest]], documents, alpha=setting.case.alpha, largest=LARGEST)
+    return replace(told, upper90=bound)
+
+
+def _null(case: Case[HeadDiversity], number: int, evidence: Evidence) -> Control:
+    passed = not passes(evidence, case.alpha)
+    return Control(name=f"untrained twin {number}", kind="null", value=evidence.estimate, unit=UNIT, passed=passed)
+
+
+def _planted(groups: np.ndarray) -> np.ndarray:
+    """The distances of heads that look, by group, at a key of their own."""
+    return divergences(torch.eye(int(groups.max()) + 1)[torch.as_tensor(groups)][:, None])
+
+
+def _whole(value: float) -> Control:
+    return Control(name="planted patterns", kind="positive", value=value, unit=UNIT, passed=abs(value - LARGEST) < 1e-5, detail="ln 2")
+
+
+def _within(distance: np.ndarray, groups: np.ndarray) -> float:
+    same = (groups[:, None] == groups) & ~np.eye(len(groups), dtype=bool)
+    return float(distance[same].mean())
+
+
+def _by_layer(distance: np.ndarray, layers: np.ndarray) -> dict[str, list[float]]:
+    """Each layer's mean distance to every layer, its own among them."""
+    rows = {}
+    for layer in sorted(set(layers.tolist())):
+        parts = {other: distance[np.ix_(layers == layer, layers == other)] for other in sorted(set(layers.tolist()))}
+        n = {other: part.size - (len(part) if other == layer else 0) for other, part in parts.items()}
+        rows[f"L{layer}"] = [float(part.sum() / max(n[other], 1)) for other, part in parts.items()]
+    return rows
+
+
+PROTOCOL = Protocol(
+    parameters=HeadDiversity,
+    needs="texts",
+    requires=("patterns",),
+    family="all pairs of heads; of roles every pair must hold",
+    controls=("untrained twins", "shuffled layers", "planted patterns", "the roles of the other half"),
+    why_not=needs_attention,
+    plan=_plan,
+    run=run,
+)

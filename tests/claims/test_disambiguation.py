@@ -1,0 +1,227 @@
+"""Senses by layer: planted before, between and after sublayers; models that know nothing; a naive computation; a real encoder."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from checked import with_checks
+
+from interp.claims.claim import parse_claim
+from interp.claims.judge import judge, plan
+from interp.claims.protocols.parts import sense_curves
+from interp.claims.protocols.parts.probing import parts
+from interp.claims.protocols.parts.sense_asks import first_resolved
+from interp.claims.protocols.parts.sense_items import sense_items
+from interp.claims.verdict import Verdict
+from interp.core.errors import ClaimError
+from interp.models.load import load_model
+from interp.models.untrained import untrained
+from interp.texts.grammar.senses import sense_sets
+from interp.texts.senses import read_senses, sense_sentences, senses_of
+from interp.texts.sentences import annotate
+
+WIDTH = 24
+WORDS = ["bank", "bat"]
+
+
+def claim(asks="read_at", **test):
+    fields = {"margin": 0.1, "margin_source": "a test", "n_items": 220, **test}
+    return parse_claim(
+        {
+            "id": "sense", "statement": "senses", "kind": ["obs"], "quantifier": "some", "scope": "all", "does_not_show": "use",
+            "test": {"protocol": "disambiguation", "asks": asks, **fields},
+        },
+        "a test",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def deep(word_tokenizer):
+    """Four narrow layers; what its stream holds is planted."""
+    config = transformers.GPT2Config(vocab_size=31, n_positions=48, n_embd=8, n_layer=4, n_head=2, bos_token_id=0, eos_token_id=2)
+    return with_checks(load_model(transformers.GPT2LMHeadModel(config).eval(), word_tokenizer()))
+
+
+@pytest.fixture(scope="module")
+def marked():
+    """110 documents of two sentences whose senses the surface does not tell: the cue is taken out of both."""
+    sets = sense_sets(110, seed=0, distance=4, split="selection", words=WORDS)
+    return [without_cue(one, each.cue) for each, pair in zip(sets, in_pairs(sense_sentences(sets)), strict=True) for one in pair]
+
+
+def in_pairs(sentences):
+    return zip(sentences[::2], sentences[1::2], strict=True)
+
+
+def without_cue(sentence, cue):
+    """The same word in place of either cue (their lengths would tell the sense too)."""
+    start, end = sentence.words[cue].span
+    longer, words = len("thing") - (end - start), []
+    for word in sentence.words:
+        moved = (word.span[0] + longer * (word.index > cue), word.span[1] + longer * (word.index >= cue))
+        words.append(replace(word, form="thing" if word.index == cue else word.form, span=moved))
+    return replace(sentence, text=f"{sentence.text[:start]}thing{sentence.text[end:]}", words=tuple(words))
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """Vectors of noise (the same in each state, so that noise alone changes no hit) with the sense written into some of 9 states."""
+
+    def plant(*states, twins=()):
+        def vectors(model, examples, words, points):
+            drawn = np.random.default_rng(3).normal(size=(len(words), WIDTH))
+            names = [next(sense for at, sense in senses_of(examples[number].links) if at == place) for number, place in words]
+            codes = {name: 2.5 * np.random.default_rng(number).normal(size=WIDTH) for number, name in enumerate(sorted(set(names)))}
+            written = np.stack([codes[name] for name in names])
+            there = twins if "untrained" in model.name else states
+            for state, point in enumerate(points):
+                yield point, (drawn + (written if state in there else 0)).astype(np.float32)
+
+        monkeypatch.setattr(sense_curves, "word_vectors", vectors)
+
+    return plant
+
+
+def test_a_sense_is_read_in_the_very_layer_where_it_is(planted, deep, marked):
+    planted(6)
+    verdict = judge(claim(), deep, marked)
+    assert (verdict.outcome, verdict.site) == ("supported", "L2")
+    for reader in ("nearest", "logistic"):
+        assert int(np.argmax(verdict.rows[reader])) == 6
+        assert verdict.rows[reader][6] > 0.95
+        assert verdict.rows[reader][5] < 0.75
+    assert all(control.passed for control in verdict.controls)
+    assert judge(claim(layer=2), deep, marked).outcome == "supported"
+    assert judge(claim(layer=1), deep, marked).outcome == "refuted"
+    assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_which_sublayer_adds_it(planted, deep, marked):
+    planted(*range(6, 9))  # from the FFN of layer 2 on
+    ffn = judge(claim("sublayer_adds", sublayer="ffn"), deep, marked)
+    assert (ffn.outcome, ffn.site) == ("supported", "L2")
+    assert [one.baseline_name for one in ffn.evidence[:2]] == ["before it", "a step as long in a random direction"]
+    assert judge(claim("sublayer_adds", sublayer="attention"), deep, marked).outcome == "refuted"
+    assert judge(claim("ffn_rather"), deep, marked).outcome == "supported"
+    planted(*range(5, 9))  # from the attention of layer 2 on
+    attention = judge(claim("sublayer_adds", sublayer="attention"), deep, marked)
+    assert (attention.outcome, attention.site) == ("supported", "L2")
+    assert judge(claim("ffn_rather"), deep, marked).outcome == "refuted"
+
+
+def test_resolved_by_a_share_of_the_depth(planted, deep, marked):
+    planted(*range(6, 9))  # after three of four layers
+    verdict = judge(claim("resolved_by", by=0.75), deep, marked)
+    assert verdict.outcome == "supported"
+    assert [one.effect for one in verdict.evidence] == pytest.approx([0.25, 0.25])
+    assert judge(claim("resolved_by", by=0.5), deep, marked).outcome == "refuted"
+    planted()  # nowhere
+    assert judge(claim("resolved_by", by=0.5), deep, marked).outcome == "refuted"
+
+
+def test_what_an_untrained_twin_reads_too_is_not_supported(planted, deep, marked):
+    planted(*range(6, 9), twins=tuple(range(6, 9)))
+    for one in (claim("resolved_by", by=0.75), claim("sublayer_adds", sublayer="ffn")):
+        verdict = judge(one, deep, marked)
+        assert (verdict.outcome, verdict.reason) == ("inconclusive", "null_also_passes")
+    assert judge(claim(), deep, marked).outcome != "supported"
+
+
+def test_a_cue_on_the_surface_leaves_nothing_to_be_above(planted, deep):
+    """With the cues left in, a bag of words knows all that a model could."""
+    planted(6)
+    sentences = sense_sentences(sense_sets(110, seed=0, distance=4, split="selection", words=WORDS))
+    verdict = judge(claim(), deep, sentences)
+    assert verdict.rows["bag of words"][0] > 0.9
+    assert (verdict.outcome, verdict.reason) == ("inconclusive", "ill_posed")
+    assert "a bag of the other words" in {one.baseline_name for one in verdict.evidence}
+
+
+def test_models_that_nobody_trained_are_not_supported(tiny_named, marked):
+    for seed, name in enumerate(("bert", "gpt2")):
+        verdict = judge(claim(n_items=200), untrained(tiny_named(name).model, seed=70 + seed), marked, seed=seed)
+        assert verdict.outcome != "supported"
+
+
+def test_nearest_mean_as_a_naive_loop_computes_it(tiny_named, marked):
+    tiny = tiny_named("bert")
+    verdict = judge(claim(n_items=200), tiny.model, marked)
+    examples = [annotate(one, tiny.model.tokenizer) for one in marked]
+    words, items = sense_items(examples, 200, 0)
+    split, right = parts(items.document, 0), []
+    with torch.no_grad():
+        states = [tiny.hf(torch.tensor([examples[number].ids]), output_hidden_states=True).hidden_states[2][0] for number, _ in words]
+    found = np.array([state[list(examples[n].word_tokens[at])].mean(0).numpy() for state, (n, at) in zip(states, words, strict=True)])
+    for item in np.flatnonzero(split.test):
+        fit = split.selection & (items.form == items.form[item])
+        centre, spread = found[fit].mean(0), found[fit].std(0)
+        mine, best = (found[item] - centre) / spread, {}
+        for sense in sorted(set(items.label[fit])):
+            mean = ((found[fit & (items.label == sense)] - centre) / spread).mean(0)
+            best[sense] = mine @ mean / np.linalg.norm(mean)
+        right.append(max(best, key=best.get) == items.label[item])
+    assert verdict.rows["nearest"][4] == pytest.approx(np.mean(right), abs=0.01)  # one item of a hundred may be a tie but for rounding
+    assert verdict.evidence[0].n_items == len(right)
+
+
+def test_the_plan_counts_what_the_verdict_counts_and_a_second_run_is_the_same(planted, deep, marked):
+    planted(6)
+    for one in (claim(layer=2), claim("resolved_by", by=0.5)):
+        told, verdict = plan(one, deep, marked), judge(one, deep, marked)
+        first = verdict.evidence[0]
+        assert (told.n_items, told.n_clusters, told.family) == (first.n_items, first.n_clusters, first.family)
+        assert told.smallest_effect == pytest.approx(first.smallest_effect)
+    assert judge(one, deep, marked).untimed().to_json() == verdict.untimed().to_json()
+
+
+def test_the_first_depth_that_counts_as_resolved():
+    scores = np.array([[0.9, 0.5, 0.9], [0.5, 0.6, 0.7], [0.5, 0.52, 0.55]])
+    best, majority = scores.max(1), np.full(3, 0.5)
+    assert first_resolved(scores, best, majority, 0.02, 0.1).tolist() == [0, 2, 3]
+    assert first_resolved(scores, best, majority, 0.1, 0.1).tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("t5", "is an encoder-decoder"),
+        ("neox", "has parallel blocks"),
+        ("attention-only", "no FFN in 2 of its 2"),
+        ("ffn-only", "no attention"),
+    ],
+)
+def test_not_applicable_with_the_reason(tiny_named, name, why):
+    verdict = judge(claim(), tiny_named(name).model)
+    assert (verdict.outcome, verdict.reason) == ("not applicable", "out_of_scope")
+    assert why in verdict.summary
+
+
+def test_what_is_refused(deep, marked):
+    with pytest.raises(ClaimError, match=r"no words are marked with a sense .*; expected one at least with 20 occurrences"):
+        judge(claim(), deep, [replace(one, links=()) for one in marked])
+    with pytest.raises(ClaimError, match="words are marked with a sense"):
+        judge(claim(), deep, marked[:8])
+    with pytest.raises(ClaimError, match=r"data come from \d documents"):
+        judge(claim(), deep, [replace(one, document="d") for one in marked])
+    with pytest.raises(ClaimError, match="layer 4 came; this model has layers 0-3"):
+        judge(claim(layer=4), deep, marked)
+    with pytest.raises(ClaimError, match="expected sublayer for 'sublayer_adds' and nothing else"):
+        claim("sublayer_adds")
+    with pytest.raises(ClaimError, match="expected by for 'resolved_by' and nothing else"):
+        claim("read_at", by=0.5)
+    with pytest.raises(ClaimError, match="expected a layer for 'read_at' and nothing else"):
+        claim("ffn_rather", layer=2)
+
+
+def test_a_real_encoder_knows_its_senses(minilm):
+    folder = Path(os.environ.get("INTERP_DATA", "")) / "coarsewsd20" / "data" / "CoarseWSD-20"
+    if not os.environ.get("INTERP_DATA") or not folder.is_dir():
+        pytest.skip("INTERP_DATA does not name a folder with coarsewsd20; set it to run this")
+    verdict = judge(claim(n_items=300, margin=0.02), minilm, read_senses(folder, ["club", "spring", "seal"]))
+    assert verdict.outcome != "refuted"
+    assert max(verdict.rows["logistic"]) > verdict.rows["most frequent sense"][0] + 0.2
+    assert max(verdict.rows["logistic, untrained"]) < max(verdict.rows["logistic"]) - 0.1
