@@ -20,17 +20,35 @@ def read_claim(path: str | Path) -> Claim:
     if not path.is_file():
         raise ClaimError(f"{path}: no such claim file; expected a YAML file like those in {CATALOGUE}")
     try:
-        text = path.read_text(encoding="utf-8")
+        return claim_from_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ClaimError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save the file as UTF-8") from error
+
+
+def claim_from_yaml(text: str, where: str) -> Claim:
+    """A claim from the text of a YAML file. `where`: what messages call it.
+
+    Raises: ClaimError when it is not YAML (with the line), or is not a claim (with line and field).
+    """
+    try:
         fields, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ClaimError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from error
-    except UnicodeDecodeError as error:
-        raise ClaimError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save the file as UTF-8") from error
+        raise ClaimError(f"{where}{line}: not YAML ({getattr(error, 'problem', error)})") from error
     if not isinstance(fields, dict):
-        raise ClaimError(f"{path}: a {type(fields).__name__} came; expected the fields of a claim")
-    return parse_claim(fields, str(path), lambda location: _line(node, location))
+        raise ClaimError(f"{where}: a {type(fields).__name__} came; expected the fields of a claim")
+    return parse_claim(fields, where, lambda location: _line(node, location))
+
+
+def to_yaml(claim: Claim) -> str:
+    """The text of a file that `read_claim` reads the same claim from.
+
+    Example:
+        >>> claim_from_yaml(to_yaml(catalogue()["S1-01"]), "again") == catalogue()["S1-01"]
+        True
+    """
+    return yaml.safe_dump(claim.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=120)
 
 
 def _line(node: yaml.Node | None, location: Sequence[str | int]) -> str:

@@ -2,11 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from interp.cli.out import DEFAULT, ModelName, refuse_unwritable, write_whole
+
+if TYPE_CHECKING:
+    from interp.claims.relation_table import RelationTable
+    from interp.claims.verdict import Verdict
 
 Seed = Annotated[int, typer.Option(help="of the split, the resamples and the random tokens")]
 FigureFile = Annotated[Path | None, typer.Option("--figure", help="where to write its figure (.pdf .svg .png .html .csv)")]
@@ -16,12 +21,51 @@ def _tell(what: str) -> None:
     print(f"... {what}", file=sys.stderr)
 
 
+def _keep(result: "Verdict | RelationTable", out: Path | None, figure: Path | None) -> None:
+    import interp
+
+    if out is not None:
+        write_whole(out, result.to_json() + "\n")
+    if figure is not None:
+        interp.figure(result).save(figure)
+
+
+class _ListsByItself(TyperGroup):
+    """`interp claims` alone lists them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["list"])
+
+
+claims_app = typer.Typer(cls=_ListsByItself, help="The claims of the catalogue; and can the engine that judges them be trusted?")
+
+
+@claims_app.command("list")
 def claims() -> None:
     """The claims of the catalogue."""
     from interp.claims.claim_files import catalogue
 
     for claim in catalogue().values():
         print(f"{claim.id:10} {'/'.join(claim.kind):6} {claim.statement}")
+
+
+@claims_app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder for runs, numbers and figures; the same command goes on with it")],
+    runs: Annotated[int, typer.Option(help="for each kind of null; 200 and more say something, 10 show that it works")] = 200,
+    protocols: Annotated[str | None, typer.Option(help="only these, such as head_relation,induction_head; all if not said")] = None,
+) -> None:
+    """Judge cases whose truth is known: false positives, p-values, power, the winner's curse. Hours for 200 runs."""
+    from interp.claims.calibration.runs import calibrate as calibrated
+    from interp.figures.calibration import calibration_figures
+    from interp.figures.figure import Figure
+
+    chosen = () if protocols is None else tuple(name.strip() for name in protocols.split(","))
+    found = calibrated(runs, out=out, protocols=chosen, progress=_tell)
+    print(found)
+    write_whole(out / "calibration.json", found.to_json() + "\n")
+    for name, drawn in calibration_figures(found).items():
+        Figure(drawn).save(out / f"{name}.svg")
 
 
 def judge(
@@ -45,10 +89,7 @@ def judge(
         return
     verdict = interp.judge(claim, loaded, data, seed=seed, stages=stages, progress=_tell)
     print(verdict)
-    if out is not None:
-        write_whole(out, verdict.to_json() + "\n")
-    if figure is not None:
-        interp.figure(verdict).save(figure)
+    _keep(verdict, out, figure)
 
 
 def relations(
@@ -71,10 +112,7 @@ def relations(
     chosen = RELATIONS if names is None else [name.strip() for name in names.split(",")]
     table = interp.relations(interp.load(model), treebank, names=chosen, n_untrained=untrained, seed=seed, progress=_tell)
     print(table)
-    if out is not None:
-        write_whole(out, table.to_json() + "\n")
-    if figure is not None:
-        interp.figure(table).save(figure)
+    _keep(table, out, figure)
 
 
 def verdict(
@@ -90,5 +128,4 @@ def verdict(
     print(kept)
     if edited(kept):
         print(f"NOTE: {edited(kept)}")
-    if figure is not None:
-        interp.figure(kept).save(figure)
+    _keep(kept, None, figure)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from interp.cli.claims import claims, judge, relations, verdict
+from interp.cli.claims import claims_app, judge, relations, verdict
 from interp.cli.out import DEFAULT, ModelName, refuse_unwritable
 from interp.cli.profile import profile, with_address
 from interp.core.errors import InterpError
@@ -19,7 +19,8 @@ models_app = typer.Typer(no_args_is_help=True, help="What can be loaded, and doe
 zoo_app = typer.Typer(no_args_is_help=True, help="Train the bundled models.")
 app.add_typer(models_app, name="models")
 app.add_typer(zoo_app, name="zoo")
-for command in (profile, judge, claims, relations, verdict):
+app.add_typer(claims_app, name="claims")
+for command in (profile, judge, relations, verdict):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""The page Claims: card, run, verdict, and what is said where something is missing."""
+"""The page Claims: card, run, verdict, what is said where something is missing; and one's own claim in the form."""
 
 from dataclasses import replace
 
@@ -6,10 +6,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from interp import api
-from interp.claims.claim_files import catalogue
+from interp.claims.claim_files import catalogue, claim_from_yaml, to_yaml
+from interp.claims.own import attends
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
+from interp.dashboard.views.own_claim import EXAMPLE, FILE, YAML
 from interp.dashboard.views.verdict_sheet import OUTCOMES
+from interp.texts.grammar.generate import generate
+from interp.texts.grammar.write import write_conllu
 
 
 def _page():
@@ -116,3 +120,55 @@ def test_a_refusal_is_told_and_progress_is_passed(monkeypatch):
     page = run(opened(claim="S1-01"))
     assert not page.exception
     assert "This <b>cannot</b> be judged" in words(page, "error")
+
+
+@pytest.fixture
+def own() -> AppTest:
+    return opened(whose="Your own")
+
+
+def test_one_line_is_a_claim(own):
+    assert not own.exception
+    assert "Some head points from obj to its head." in words(own, "subheader")
+    own.text_input(key="own-head").set_value("L2H0").run()
+    assert "Head L2H0 points from obj to its head." in words(own, "subheader")
+    own.text_input(key="own-to").set_value("upos=VERB").run()
+    assert "Head L2H0 attends from deprel=obj to upos=VERB." in words(own, "subheader")
+
+
+def test_what_is_wrong_is_told_and_the_form_stays(own):
+    own.text_input(key="own-from").set_value("pos=NOUN").run()
+    assert not own.exception
+    assert "'pos=NOUN' is no condition; expected upos=..." in words(own, "error")
+    assert "The form on the left makes a claim" in words(own, "info")
+    own.text_input(key="own-from").set_value("upos=NOUN").run()
+    own.number_input(key="own-margin").set_value(0.2).run()
+    assert "expected margin_source= to say why" in words(own, "error")
+    own.text_input(key="own-source").set_value("ours").run()
+    assert not own.error
+
+
+def test_a_claim_file_is_written_in_place(own):
+    own.radio(key="own-how").set_value(YAML).run()
+    assert "Some head attends from verbs to their objects." in words(own, "subheader")
+    own.text_area(key="own-yaml").set_value(EXAMPLE.replace("margin:", "margn:")).run()
+    assert "test.margn (line 10): no such field" in words(own, "error")
+    own.text_area(key="own-yaml").set_value("a: [").run()
+    assert "not YAML" in words(own, "error")
+
+
+def test_it_is_judged_and_its_python_names_its_file(own, tmp_path):
+    write_conllu(generate(60, seed=1), tmp_path / "some.conllu")
+    own.text_input(key="data-treebank").set_value(str(tmp_path / "some.conllu")).run()
+    own.text_input(key="own-from").set_value("upos=VERB").run()
+    own.text_input(key="own-to").set_value("upos=NOUN").run()
+    own.text_input(key="own-head").set_value("L2H0").run()
+    run(own)
+    assert not own.exception
+    assert "inconclusive" in words(own, "subheader").lower()  # 60 sentences are too few
+    assert f"interp.judge('{FILE}', model" in own.code[0].value
+
+
+def test_the_yaml_of_a_claim_is_the_claim():
+    claim = attends(from_="upos=PRON", to="link=Antecedent", head="L1H1")
+    assert claim_from_yaml(to_yaml(claim), "again").hash == claim.hash

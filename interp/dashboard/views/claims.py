@@ -9,7 +9,7 @@ from interp import api
 from interp.claims.claim import Claim
 from interp.claims.claim_files import catalogue
 from interp.claims.verdict import Verdict
-from interp.dashboard.views import claim_card, verdict_sheet
+from interp.dashboard.views import claim_card, own_claim, verdict_sheet
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.models.model import Model
 
@@ -22,6 +22,7 @@ WHERE = {
     ),
     "texts": "This claim is tested on plain text: give the path of a .txt file with one text a line, or of a .conllu treebank.",
 }
+OWN = "Your own"
 _KEPT = 16
 
 
@@ -35,8 +36,12 @@ def show(model: Model) -> None:
             return
         left, right = st.columns([3, 7], gap="large")
         with left:
-            claim = _choice(known)
+            own = st.segmented_control("Which claim?", ["Catalogue", OWN], default="Catalogue", key="whose", bind="query-params") == OWN
+            claim = own_claim.form() if own else _choice(known)
         with right:
+            if claim is None:
+                st.info("The form on the left makes a claim; it is tested here.", icon=":material/edit_note:")
+                return
             claim_card.show(claim)
             _judge(claim, model)
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import streamlit as st
 
 from interp import api
-from interp.claims.verdict import Control, Evidence, Verdict
+from interp.claims.claim_files import catalogue
+from interp.claims.verdict import Control, Elsewhere, Evidence, Verdict
 from interp.dashboard import footer
+from interp.dashboard.views import own_claim
 from interp.dashboard.words import literal
 
 OUTCOMES = {
@@ -26,6 +28,7 @@ REASONS = {
     "null_not_run": "a null control was left out",
     "methods_disagree": "the ways of intervening disagree",
     "needs_training": "models have to be trained for it",
+    "not_published": "the publication has no such number",
 }
 BADGES = {
     "observational": ("seen", "What was measured fits the claim."),
@@ -50,6 +53,9 @@ def show(verdict: Verdict, *, data: str) -> None:
         if verdict.controls:
             st.markdown("**Controls**")
             _table([_control(one) for one in verdict.controls])
+        if verdict.elsewhere:
+            st.markdown("**Elsewhere**")
+            _table([_elsewhere(one) for one in verdict.elsewhere])
         if verdict.evidence:
             footer.draw(api.figure(verdict), name=f"{_name(verdict)}-effects", python=f"{_python(verdict, data)}\ninterp.figure(verdict)")
 
@@ -92,6 +98,16 @@ def _control(one: Control) -> dict[str, str]:
     }
 
 
+def _elsewhere(one: Elsewhere) -> dict[str, str]:
+    return {
+        "model": one.model,
+        "data": one.data.get("name", ""),
+        "outcome": one.outcome,
+        "where": one.site,
+        "effect": f"{one.effect:+.4g} ({one.low:+.4g} to {one.high:+.4g})",
+    }
+
+
 def _files(verdict: Verdict, data: str) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         st.download_button(
@@ -117,7 +133,5 @@ def _name(verdict: Verdict) -> str:
 
 def _python(verdict: Verdict, data: str) -> str:
     where = f", {data!r}" if data else ""
-    return (
-        f"import interp\nmodel = interp.load({verdict.model!r})\n"
-        f"verdict = interp.judge({verdict.claim['id']!r}, model{where}, seed={verdict.seed})"
-    )
+    claim = verdict.claim["id"] if verdict.claim["id"] in catalogue() else own_claim.FILE
+    return f"import interp\nmodel = interp.load({verdict.model!r})\nverdict = interp.judge({claim!r}, model{where}, seed={verdict.seed})"
