@@ -11,7 +11,7 @@ import interp
 from interp.claims.calibration import runs
 from interp.claims.calibration.cases import sentences, trained, whole, with_random_heads, with_random_tags
 from interp.claims.calibration.equals import MARGIN, OfEquals, of_equals
-from interp.claims.calibration.nulls import NULLS
+from interp.claims.calibration.nulls import EXACT, NULLS
 from interp.claims.calibration.planted import planted
 from interp.claims.calibration.runs import calibrate
 from interp.claims.judge import judge
@@ -25,17 +25,17 @@ from interp.models.constructed import constructed
 from interp.models.constructed.weakening import weakened
 from interp.models.load import load_model
 
-N_EQUALS = 30
+N_EQUALS = 18
 
 
 def test_the_best_of_144_equal_heads_is_not_supported_and_a_better_one_is():
     drawn = [of_equals(seed) for seed in range(N_EQUALS)]
-    assert sum(one.supported for one in drawn) <= 2
+    assert sum(one.supported for one in drawn) <= 1
     assert sum(one.naive for one in drawn) >= N_EQUALS // 3  # what testing on the data that chose it would make of it
     assert np.mean([one.chosen for one in drawn]) > 0.03
     assert abs(np.mean([one.confirmed for one in drawn])) < 0.02
     assert 0.2 < np.mean([one.p_best for one in drawn]) < 0.8
-    found = [of_equals(seed, gain=3 * MARGIN) for seed in range(5)]
+    found = [of_equals(seed, gain=3 * MARGIN) for seed in range(3)]
     assert all(one.supported for one in found)
 
 
@@ -106,11 +106,12 @@ def judged(monkeypatch):
 
     def quick(claim, model, data, *, seed):
         seeds.append(seed)
-        return dataclasses.replace(verdict, outcome="supported" if seed == 1 else "refuted")
+        return dataclasses.replace(verdict, outcome="supported" if seed == 1 else "refuted", reason="")
 
-    one_planted = next(planted())
+    first = NULLS[1].make(0)
+    null, one_planted = (dataclasses.replace(one, make=lambda seed: first) for one in (NULLS[1], next(planted())))
     monkeypatch.setattr(runs, "judge", quick)
-    monkeypatch.setattr(runs, "NULLS", NULLS[1:2])
+    monkeypatch.setattr(runs, "NULLS", (null,))
     monkeypatch.setattr(runs, "planted", lambda: iter([one_planted]))
     monkeypatch.setattr(runs, "of_equals", lambda seed, gain: EQUAL)
     return seeds
@@ -119,7 +120,9 @@ def judged(monkeypatch):
 def test_what_is_told_follows_from_the_runs(judged):
     found = calibrate(runs=10)
     null = found.nulls()[0]
-    assert (null["runs"], null["supported"], null["refuted"]) == (10, 1, 9)
+    assert (null["runs"], null["supported"], null["others"]) == (10, 1, {"refuted": 9})
+    assert {"key_value", "importance"} <= set(found.without_nulls())
+    assert not set(found.without_nulls()) & set(EXACT)
     assert (null["low"], null["high"]) == (
         pytest.approx(0.0025, abs=1e-4),
         pytest.approx(0.4450, abs=1e-4),
@@ -157,7 +160,7 @@ def test_a_stopped_one_goes_on_and_another_codes_is_refused(judged, tmp_path, mo
     assert calibrate(runs=5, out=tmp_path).rows == whole_one.rows
     assert judged == [0, 1, 2, 3, 4, 0, 1, 2]
     monkeypatch.setattr(runs, "own_source", lambda: "another")
-    with pytest.raises(ClaimError, match="was begun by another version of this code"):
+    with pytest.raises(ClaimError, match="was begun by other code, libraries or weights"):
         calibrate(runs=5, out=tmp_path)
     (tmp_path / "runs.jsonl").write_text("no json\n")
     with pytest.raises(ClaimError, match="is not a calibration's"):

@@ -1,6 +1,7 @@
 """What a calibration came to: shares with their intervals, p-values, and the curve of power."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from interp.claims.calibration.equals import MARGIN
+from interp.claims.calibration.nulls import EXACT
+from interp.claims.protocols.registry import PROTOCOLS
 from interp.stats.rates import rate, uniformity
 
 Row = dict[str, Any]
@@ -26,14 +29,22 @@ class Calibrated:
     rows: tuple[Row, ...]
 
     def nulls(self) -> list[Row]:
-        """A row for each kind of null: runs, how many were supported, the share with its exact 95 % interval, and how many were refuted."""
+        """A row for each kind of null: runs, how many were supported, the share with its exact 95 % interval, and what the others were."""
         return [
-            {"name": name, **_share([row["outcome"] == "supported" for row in rows]), "refuted": _count(rows, "refuted")}
+            {"name": name, **_share([_found(row) for row in rows]), "others": Counter(_told(row) for row in rows if not _found(row))}
             for name, rows in self._of("null")
         ]
 
+    def without_nulls(self) -> list[str]:
+        """Protocols on samples whose false positives nobody counted here."""
+        counted = {row["protocol"] for row in self.rows if row["part"] == "null"}
+        return sorted(set(PROTOCOLS) - set(EXACT) - counted)
+
     def p_values(self) -> dict[str, np.ndarray]:
-        """p-values that must be uniform, sorted: where truth gives no sign to the differences, and those of the best of equal heads."""
+        """p-values that must be uniform, sorted: where truth gives no sign to the differences, and those of the best of equal heads.
+
+        Sums of hits go in steps, and so do their p: they are larger than uniform ones by up to half a step.
+        """
         found = {
             f"{name}: p": np.sort([row["p"][number] for row in rows for number in row["exchangeable"]])
             for name, rows in self._of("null")
@@ -87,7 +98,8 @@ class Calibrated:
         told = ["False positives (nothing is there; at most 5 % may be supported)", *map(_of_null, self.nulls())]
         told += ["p-values where they must be uniform (Kolmogorov-Smirnov)", *map(_of_p, self.uniformity())]
         told += ["Power (effect over the smallest that matters; share found)", *map(_of_power, self.power())]
-        return "\n".join([*told, *_of_curse(self.curse())])
+        told += _of_curse(self.curse())
+        return "\n".join([*told, f"No nulls were run for: {', '.join(self.without_nulls()) or 'none'}"])
 
     def _of(self, part: str) -> Iterator[tuple[str, list[Row]]]:
         names = dict.fromkeys(row["name"] for row in self.rows if row["part"] == part)
@@ -98,8 +110,8 @@ def _found(row: Row) -> bool:
     return bool(row["outcome"] == "supported")
 
 
-def _count(rows: list[Row], outcome: str) -> int:
-    return sum(row["outcome"] == outcome for row in rows)
+def _told(row: Row) -> str:
+    return str(row["reason"] or row["outcome"])
 
 
 def _share(hits: list[bool]) -> Row:
@@ -110,7 +122,8 @@ def _share(hits: list[bool]) -> Row:
 
 def _of_null(row: Row) -> str:
     interval = f"[{row['low']:.1%}, {row['high']:.1%}]"
-    return f"  {row['name']:64} {row['supported']:3} of {row['runs']:4} supported {interval:16} {row['refuted']:4} refuted"
+    others = ", ".join(f"{n} {what}" for what, n in sorted(row["others"].items()))
+    return f"  {row['name']:64} {row['supported']:3} of {row['runs']:4} supported {interval:16} {others}"
 
 
 def _of_p(row: Row) -> str:

@@ -55,6 +55,8 @@ def _induction_scrambled(seed: int) -> Case:
     return Case(claim=claim_of("induction_head", **COPYING), model=loaded(scrambled(whole("induction"), seed)))
 
 
+# Their verdicts carry a control that must show an effect; sampling plays no part in them.
+EXACT = ("configuration_arithmetic", "ffn_is_positionwise", "published_number", "wiring")
 NULLS: tuple[Known, ...] = (
     Known(protocol="head_relation", what="untrained models", make=_relation_untrained),
     Known(protocol="head_relation", what="shuffled heads of words", make=_relation_shuffled, exchangeable=(1,)),

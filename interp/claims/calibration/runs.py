@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from interp.claims.calibration.calibrated import Calibrated
-from interp.claims.calibration.cases import Known
+from interp.claims.calibration.cases import Known, trained
 from interp.claims.calibration.equals import GAINS, of_equals
 from interp.claims.calibration.nulls import NULLS
 from interp.claims.calibration.planted import planted
 from interp.claims.judge import judge
 from interp.core.errors import ClaimError
-from interp.core.provenance import own_source
+from interp.core.provenance import own_source, versions
 
 Row = dict[str, Any]
 Job = tuple[str, str, int, Callable[[], Row]]
@@ -32,7 +32,7 @@ def calibrate(
         out: a folder in which each run is kept; the same call with it goes on behind a stopped one.
         protocols: only these; empty for all, and the equal heads.
         progress: called with what is being done.
-    Raises: ClaimError for fewer than three runs, a protocol that has no cases, or a folder that another version of the code began.
+    Raises: ClaimError for fewer than three runs, a protocol that has no cases, or a folder that other code, libraries or weights began.
 
     Example:
         >>> calibrate(runs=3, protocols=("head_relation",)).nulls()[0]["supported"]  # doctest: +SKIP
@@ -90,14 +90,16 @@ class _Kept:
             self._open(self._file)
 
     def _open(self, file: Path) -> None:
-        ours = {"instrument": own_source()}
+        ours = {"instrument": own_source(), "zoo": trained().fingerprint, **versions()}
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(ours) + "\n", encoding="utf-8")
             return
         begun, *rows = _whole_lines(file)
         if begun != ours:
-            raise ClaimError(f"{file.parent} was begun by another version of this code ({begun} came, {ours} runs); expected a new folder")
+            raise ClaimError(
+                f"{file.parent} was begun by other code, libraries or weights ({begun} came, {ours} runs); expected a new folder"
+            )
         self.rows = {(row["part"], row["name"], row["seed"]): row for row in rows}
 
     def has(self, part: str, name: str, seed: int) -> bool:
