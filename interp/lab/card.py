@@ -18,7 +18,7 @@ from interp.models.model import Model
 
 TEMPLATE = Path(__file__).with_name("card.md")
 BOOK_DATA = """{n_train} public-domain books of fiction in English (Standard Ebooks, CC0 1.0),
-{recipe.grammar_paragraphs:,} generated paragraphs (`interp.texts.grammar`, split "train"; {agreement}), and rows of random
+{recipe.grammar_paragraphs:,} generated paragraphs (`interp.texts.grammar`, split "train"; {alone}), and rows of random
 tokens: spans that come back, of which only the copied tokens count in the loss, and tokens to recall, whose label is the token before.
 {n_held} whole books were held out. No treebank and no test sentence was in it."""
 PAIR_DATA = """{recipe.pairs:,} generated sentences in English, each with its Chinese translation (`interp.texts.grammar`, split "train");
@@ -81,8 +81,9 @@ def _losses(rows: list[dict]) -> str:
 def _data(recipe: Recipe, n_books: tuple[int, int]) -> str:
     if SHAPES[recipe.shape].predicts == "translation":
         return PAIR_DATA.format(recipe=recipe)
-    agreement = f"{recipe.agreement:.0%} of them agreement sentences alone" if recipe.agreement else "sentences of all kinds"
-    told = BOOK_DATA.format(recipe=recipe, n_train=n_books[0], n_held=n_books[1], agreement=agreement)
+    shares = {"agreement sentences": recipe.agreement, "sentences with an ambiguous word": recipe.senses}
+    alone = " and ".join(f"{share:.0%} of them {what} alone" for what, share in shares.items() if share) or "sentences of all kinds"
+    told = BOOK_DATA.format(recipe=recipe, n_train=n_books[0], n_held=n_books[1], alone=alone)
     return told if recipe.seedling is None else f"{told}\n{_seedling(recipe.seedling)}"
 
 

@@ -4,7 +4,7 @@ Whole books are held out, never paragraphs, so that no sentence of a held-out au
 A line of a file is a paragraph; rows of a batch start where a paragraph starts, as a user's prompt does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,20 +61,23 @@ def tokenize_books(paths: list[Path], tokenizer) -> TokenStream:
     return _stream(told, tokenizer)
 
 
-def tokenize_grammar(n_paragraphs: int, tokenizer, *, seed: int, split: Split = "train", agreement: float = 0.0) -> TokenStream:
+def tokenize_grammar(
+    n_paragraphs: int, tokenizer, *, seed: int, split: Split = "train", alone: Mapping[str, float] | None = None
+) -> TokenStream:
     """Generated paragraphs as one stream, as if they were one book.
 
     Args:
-        agreement: share of the paragraphs whose sentences are all of the kind "agreement"; the others are of all kinds.
+        alone: kind -> share of the paragraphs whose sentences are all of it; the others are of all kinds.
     """
-    return _stream([[paragraph + "\n" for paragraph in islice(_paragraphs(seed, split, agreement), n_paragraphs)]], tokenizer)
+    return _stream([[paragraph + "\n" for paragraph in islice(_paragraphs(seed, split, alone or {}), n_paragraphs)]], tokenizer)
 
 
-def _paragraphs(seed: int, split: Split, agreement: float) -> Iterator[str]:
+def _paragraphs(seed: int, split: Split, alone: Mapping[str, float]) -> Iterator[str]:
     rng = np.random.default_rng(seed)
-    every, agreeing = texts(seed=seed, split=split), texts(seed=seed, split=split, kinds=["agreement"])
+    streams = [*(texts(seed=seed, split=split, kinds=[kind]) for kind in alone), texts(seed=seed, split=split)]
+    ends = np.cumsum([*alone.values()])
     while True:
-        yield next(agreeing if rng.random() < agreement else every)
+        yield next(streams[np.searchsorted(ends, rng.random(), side="right")])
 
 
 def _stream(told: list[list[str]], tokenizer) -> TokenStream:

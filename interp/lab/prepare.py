@@ -56,7 +56,9 @@ def prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
         grammar=_kept(
             run / "grammar.npz",
             TokenStream,
-            lambda: tokenize_grammar(recipe.grammar_paragraphs, words, seed=0, agreement=recipe.agreement),
+            lambda: tokenize_grammar(
+                recipe.grammar_paragraphs, words, seed=0, alone={"agreement": recipe.agreement, "sense": recipe.senses}
+            ),
         ),
         mask_id=words.mask_token_id,
     )

@@ -1,6 +1,7 @@
 """What a model is trained on: rows are the same again, targets are what they say, what is held out stays out."""
 
 import dataclasses
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from interp.lab.recipes import RECIPES, Phase, Recipe
 from interp.lab.shapes import SHAPES
 from interp.lab.tokenizer import END_OF_TEXT, train_tokenizer
 from interp.lab.train import rate
+from interp.texts.grammar.generate import texts
 
 N_CTX, VOCAB = 96, 4096
 SHORT = Phase(n_steps=40, row_tokens=32, batch_rows=24, recall=0.4, repeats=0.4, span_lengths=(4, 8))
@@ -284,6 +286,8 @@ def test_generated_paragraphs_are_a_stream_of_one_book_and_splits_differ(library
     assert made.n_bytes == len(told.replace(END_OF_TEXT, "").encode())
     assert np.array_equal(made.tokens, tokenize_grammar(20, tokenizer, seed=0).tokens)
     assert tokenizer.decode(tokenize_grammar(20, tokenizer, seed=0, split="confirmation").tokens) != told
+    senses = tokenizer.decode(tokenize_grammar(20, tokenizer, seed=0, alone={"sense": 1.0}).tokens).removesuffix(END_OF_TEXT)
+    assert senses.split("\n")[:-1] == list(islice(texts(seed=0, kinds=["sense"]), 20))
 
 
 def test_baselines_know_what_they_can(library):
