@@ -27,8 +27,9 @@ class Evidence:
     Attributes:
         effect: estimate minus baseline, in `unit`; for exact claims the error.
         low, high: its interval at `level`; equal to the effect for exact claims.
-        upper90: upper bound of the 90 % interval; where one was selected from a family, of the best of the family, since a claim that
-            there is such a member is not refuted by one of them. Below `smallest_effect` means "less than matters".
+        upper90: upper bound of the 90 % interval (of 1 - 0.1 / k where k pieces of evidence must all hold and one refutes); where one was
+            selected from a family, of the best of the family, since a claim that there is such a member is not refuted by one of them.
+            Below `smallest_effect` means "less than matters".
         p_adjusted: adjusted over the `family` of everything looked at; None for exact claims and for a single pre-named site.
         smallest_effect: the smallest effect of interest, fixed in the claim.
         power: chance to find an effect of that size with this many clusters; None for exact claims.

@@ -1,34 +1,28 @@
 """A model whose attention copies and whose FFN knows what follows a word divides its labour; one whose attention does both does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t
 
 import interp
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols import division_of_labour
-from interp.claims.protocols.parts.labour_tasks import CONTEXT, Rows, bigram, induction
-from interp.claims.protocols.parts.sublayers_resampled import clean_and_corrupted, resampled
+from interp.claims.protocols.parts import sublayers_resampled
+from interp.claims.protocols.parts.labour_tasks import CONTEXT, Rows, Task, bigram, induction
+from interp.claims.protocols.parts.sublayers_resampled import Labour, clean_and_corrupted, partners, resampled
+from interp.claims.protocols.protocol import Case
+from interp.claims.stages import Stages
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, InterventionError
-from interp.models.constructed.heads import (
-    D_HEAD,
-    PARTS,
-    WIDTH,
-    Head,
-    attention_of,
-    blank,
-    current,
-    first,
-    previous,
-    reads,
-    uniform,
-    write_heads,
-)
+from interp.models.constructed.heads import D_HEAD, PARTS, WIDTH, Head, blank, current, first, previous, reads, uniform, write_heads
 from interp.models.constructed.words import CLASSES, VOCABULARY, ids_of, word_tokenizer
 from interp.models.load import load_model
 from interp.models.model import Model
+from interp.stats.intervals import cluster_mean
 from interp.texts.tokens import tokenize
 
 KEYS, VALUES = CLASSES["does to"], CLASSES["place"]
@@ -70,7 +64,7 @@ def worker(local: str) -> Model:
             mlp.fc_in.weight[number, VOCABULARY.index(key)] = 1.0
             mlp.fc_out.weight[PARTS["copied"], number] = torch.eye(WIDTH)[VOCABULARY.index(value)]
     else:
-        written = attention_of(hf, 1).o.weight[:, 3 * D_HEAD : 4 * D_HEAD]  # the head that attends to the word itself
+        written = hf.model.blocks[1].attn.o.weight[:, 3 * D_HEAD : 4 * D_HEAD]  # the head that attends to the word itself
         written[PARTS["copied"], :WIDTH] = follows
     return load_model(hf, word_tokenizer(WIDTH))
 
@@ -137,12 +131,12 @@ def test_what_is_lost_is_what_plain_hooks_lose(known):
     task = induction(known, 80, seed=0)
     rows = task.confirm.part(slice(0, 6))
     found = resampled(known, rows, seed=3)
-    shift = int(np.random.default_rng(3).integers(1, 6))
+    other = partners(rows.cluster, seed=3)
     hf = worker("ffn").hf
     with torch.no_grad():
         for component, layer, module in ((0, 1, hf.model.blocks[1].attn.o), (1, 0, hf.model.blocks[0].mlp)):
-            handle = module.register_forward_hook(lambda module, args, out: out.roll(shift, 0))
-            # the hook rolls what stands below, too, which is the row's own there: only this sublayer's output is another's
+            handle = module.register_forward_hook(lambda module, args, out: out[other])
+            # the hook takes what stands below, too, which is the row's own there: only this sublayer's output is another's
             logits = hf(rows.ids).logits.double().log_softmax(-1)
             handle.remove()
             for row in range(6):
@@ -171,13 +165,31 @@ def test_rows_ask_what_they_say(known):
     assert clean.mean() > corrupted.mean() + 2
 
 
-def test_batches_hold_every_row_once_and_none_alone():
+def test_no_row_is_given_what_its_own_document_writes(known, monkeypatch):
+    """Five windows of a document in a row, as `bigram` makes them, and one document that fills a batch by itself."""
+    cluster = np.array([f"d{number}" for number in [*np.repeat(np.arange(8), 5), *[8] * 20]])
+    for seed in range(20):
+        assert (cluster[partners(cluster, seed)] != cluster).all()
+    rows = replace(induction(known, 120, seed=0).confirm, cluster=cluster)
+    given, real = [], sublayers_resampled._writes
+
+    def writes(model, ids):
+        given.extend(ids.tolist())
+        return real(model, ids)
+
+    monkeypatch.setattr(sublayers_resampled, "_writes", writes)
+    resampled(known, rows, seed=0)
+    document = {tuple(ids): mine for ids, mine in zip(rows.ids.tolist(), cluster, strict=True)}
+    assert len(given) == len(cluster)
+    assert all(document[tuple(ids)] != mine for ids, mine in zip(given, cluster, strict=True))
+
+
+def test_batches_hold_every_row_once():
     for n in (2, 16, 17, 33, 40):
         ids = torch.arange(n)[:, None]
         rows = Rows(ids=ids, corrupted=ids, places=ids, right=ids, wrong=None, cluster=np.arange(n))
         batches = list(rows.batches())
         assert torch.cat([batch.ids for batch in batches]).flatten().tolist() == list(range(n))
-        assert min(len(batch.ids) for batch in batches) >= 2
 
 
 def test_a_dead_hook_raises(known):
@@ -189,17 +201,71 @@ def test_a_dead_hook_raises(known):
         judge(claim(), load_model(silent, known.tokenizer), TEXTS)
 
 
-def test_exchanged_labels_that_pass_decide_nothing(known, monkeypatch):
-    real = division_of_labour._interaction
-    monkeypatch.setattr(division_of_labour, "_exchanged", lambda case, ours, n: _always(real, case, ours, n))
+def labour(family: str, attention: np.ndarray, ffn: np.ndarray) -> Labour:
+    """What is lost in layer 1 of a made-up model, by unit."""
+    rows = Rows(**dict.fromkeys(["ids", "corrupted", "places", "right"], torch.zeros(1)), wrong=None, cluster=np.zeros(1))
+    lost = np.stack([np.stack([0 * one, one]) for one in (attention, ffn)])
+    return Labour(task=Task(name=family, family=family, choose=rows, confirm=rows), cost=1.0, does=True, lost=lost, everything=attention)
+
+
+@pytest.fixture(scope="module")
+def case(known) -> Case:
+    return Case(id="own", test=claim().test, alpha=0.05, model=known, examples=[], seed=0, tell=print, stages=Stages())
+
+
+def test_labels_dealt_anew_fail_where_one_component_does_both_tasks(case):
+    """Attention, or the FFN, does both alike; two pairs that carry all; and, as it must be, the two divided."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(4, 40))
+    few = np.where(np.arange(40) < 2, 20.0, 0.0)
+    made = {
+        "attention": (labour("R", 1 + noise[0], noise[1]), labour("L", 1 + noise[2], noise[3])),
+        "ffn": (labour("R", noise[0], 1 + noise[1]), labour("L", noise[2], 1 + noise[3])),
+        "few": (labour("R", few, 0 * few), labour("L", 0 * few, 0 * few)),
+        "divided": (labour("R", 1 + noise[0], noise[1]), labour("L", noise[2], 1 + noise[3])),
+    }
+    found = {name: division_of_labour._dealt(case, list(ours), 40) for name, ours in made.items()}
+    assert {name: one.passed for name, one in found.items()} == {"attention": False, "ffn": False, "few": False, "divided": True}
+    assert found["few"].value == pytest.approx(0.25, abs=0.02)  # both signs as they are: one draw of four
+
+
+def test_dealt_labels_that_give_as_much_decide_nothing(known, monkeypatch):
+    """As if half of the rows that are called L were of the other task."""
+    real = division_of_labour._dealt
+
+    def dealt(case, ours, n):
+        half = np.arange(n) % 2 == 0
+        first, second = (one.lost[:, :, :n] for one in ours)
+        mixed = [replace(one, lost=np.where(half, a, b)) for one, a, b in zip(ours, (first, second), (second, first), strict=True)]
+        return real(case, mixed, n)
+
+    monkeypatch.setattr(division_of_labour, "_dealt", dealt)
     found = judge(claim(), known, TEXTS)
     assert (found.outcome, found.reason) == ("inconclusive", "null_also_passes")
 
 
-def _always(real, case, ours, n):
-    routing, local = (each[0] - each[1] for each in (division_of_labour._lost(ours, family, n) for family in ("R", "L")))
-    passed = not division_of_labour.passes(real(case, routing, local), case.alpha)
-    return division_of_labour.Control(name="not exchanged", kind="null", value=1.0, unit="", passed=passed)
+def test_the_power_of_an_equivalence_is_that_of_both_sides(case):
+    """Never above how often both sides hold in draws of as many units where there is no effect."""
+    rng, margin = np.random.default_rng(0), 0.2
+    for sd in (0.3, 0.45, 0.6, 1.0):
+        values = rng.normal(scale=sd, size=40)
+        values = (values - values.mean()) / values.std(ddof=1) * sd
+        one = division_of_labour._equivalence(case, "nothing", values)
+        drawn = rng.normal(scale=sd, size=(20000, 40))
+        error = t.ppf(0.95, 39) * drawn.std(1, ddof=1) / 40**0.5
+        held = (np.abs(drawn.mean(1)) + error < margin).mean()
+        assert held - 0.03 <= one.power <= held + 0.01
+
+
+def test_each_piece_refutes_at_a_third_of_alpha(case, monkeypatch):
+    pieces, real = [], division_of_labour.sampled_evidence
+    monkeypatch.setattr(division_of_labour, "sampled_evidence", lambda **given: pieces.append(given.get("pieces")) or real(**given))
+    values = 0.29 + np.random.default_rng(0).normal(scale=0.25, size=40)  # surely outside at alpha, not at a third of it
+    division_of_labour._interaction(case, values, 0 * values)
+    assert pieces == [3]
+    one = division_of_labour._equivalence(case, "some", values)
+    third = cluster_mean(values, np.arange(40), level=1 - 0.1 / 3, seed=0)
+    assert one.upper90 == pytest.approx(0.2 - max(third.low, 0))
+    assert one.upper90 > one.high
 
 
 def test_the_plan_counts_what_the_verdict_then_counts(verdict, known):

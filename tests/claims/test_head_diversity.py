@@ -1,5 +1,7 @@
 """Do heads attend differently? Heads written by hand whose roles are known, models that nobody trained, and the divergence by scipy."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,10 @@ from scipy.spatial.distance import jensenshannon
 
 import interp
 from interp.claims.claim import Claim, parse_claim
-from interp.claims.judge import judge, plan
+from interp.claims.judge import _case, judge, plan
+from interp.claims.protocols import head_diversity
+from interp.claims.protocols.parts import pattern_distance
+from interp.claims.protocols.parts.part_evidence import PartEvidence, furthest
 from interp.claims.protocols.parts.pattern_distance import apart, between_roles, distances, divergences
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
@@ -21,6 +26,10 @@ def claim(claimed="roles", **test) -> Claim:
     fields = {"protocol": "head_diversity", "claimed": claimed, "nats": 0.1, "nats_source": "a test", **test}
     about = {"id": "own-diversity", "statement": "Heads differ.", "kind": ["obs"], "quantifier": "typical", "scope": "any model"}
     return parse_claim({**about, "does_not_show": "what the heads do.", "test": fields}, "a test")
+
+
+def case_of(claim, model, texts):
+    return _case(claim, model, texts, 0, lambda what: None)[0]
 
 
 def handmade(*layers):
@@ -71,11 +80,37 @@ def test_the_same_again_to_the_byte(roles, four_roles, texts):
     assert judge(claim(n_roles=4), four_roles, texts).untimed().to_json() == roles.untimed().to_json()
 
 
-@pytest.mark.parametrize("n_roles", [5, None])
-def test_they_are_not_five_nor_is_each_head_one(four_roles, texts, n_roles):
-    verdict = judge(claim(n_roles=n_roles, stability=0.5), four_roles, texts)
-    assert verdict.outcome == "refuted"
+def test_not_each_head_is_a_role_of_its_own(four_roles, texts):
+    verdict = judge(claim(n_roles=None), four_roles, texts)
+    assert (verdict.outcome, verdict.reason) == ("refuted", "")
     assert verdict.evidence[0].estimate == pytest.approx(0.0, abs=1e-4)
+    assert verdict.evidence[0].upper90 < 0.1
+    assert [control.name for control in verdict.controls if control.kind == "positive"] == ["planted patterns"]
+
+
+def test_one_division_that_fails_does_not_refute_that_there_are_so_many(four_roles, texts):
+    verdict = judge(claim(n_roles=5, stability=0.5), four_roles, texts)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.evidence[0].estimate == pytest.approx(0.0, abs=1e-4)
+    assert verdict.evidence[0].upper90 == pytest.approx(np.log(2))
+
+
+def test_patterns_that_are_read_wrongly_do_not_pass_as_planted(four_roles, texts, monkeypatch):
+    real = pattern_distance._Rows.patterns
+    monkeypatch.setattr(pattern_distance._Rows, "patterns", lambda self: real(self)[:, [0, 0, 2, 3, 4, 5, 6, 7]])
+    found = head_diversity._planted(head_diversity._setting(case_of(claim(n_roles=4), four_roles, texts)), np.arange(8) % 4)
+    assert (found.value, found.passed) == (pytest.approx(0.0, abs=0.5), False)
+
+
+def test_the_strongest_twin_is_chosen_where_nothing_is_confirmed(four_roles, texts, monkeypatch):
+    monkeypatch.setattr(head_diversity, "_twins", lambda setting: range(3))
+    monkeypatch.setattr(head_diversity, "apart", lambda mean, layers: mean)
+    alike = {"choose": [0.1, 0.3, 0.2], "confirm": [0.9, 0.1, 0.2]}
+    setting = head_diversity._setting(case_of(claim("layers are alike"), four_roles, texts))
+    halves = {"choose": setting.texts.choose, "confirm": setting.texts.confirm}
+    named = lambda half: next(name for name, one in halves.items() if one is half)  # noqa: E731
+    monkeypatch.setattr(head_diversity._Setting, "half", lambda self, twin, half, fold: SimpleNamespace(mean=alike[named(half)][twin]))
+    assert head_diversity._strongest(setting) == 1
 
 
 def test_heads_of_a_layer_that_are_alike(by_layer, four_roles, texts):
@@ -92,6 +127,18 @@ def test_a_model_that_nobody_trained_has_no_roles(four_roles, texts):
     model = interp.untrained(four_roles, seed=9)
     assert judge(claim(n_roles=4, stability=0.01), model, texts).outcome in ("refuted", "inconclusive")
     assert judge(claim("layers are alike"), model, texts).outcome == "refuted"
+
+
+def test_the_last_of_several_pairs_is_one_that_fails():
+    """The second is many errors above the smallest effect but not above 0, the first the other way round."""
+    noise = np.random.default_rng(0).standard_normal(50)
+    noise = (noise - noise.mean()) / noise.std()
+    rows, made = (
+        np.stack([0.101 + 0.01 * noise, 0.5 + 2.0 * noise]),
+        PartEvidence(documents=np.arange(50), nats=0.1, alpha=0.05, seed=0, d_vocab=2),
+    )
+    for n, name in ((2, "1"), (1, "0")):
+        assert furthest(rows[:n], made.documents, 0.1, lambda row: made.of(str(row), rows[[row]]), 0.05).name == name
 
 
 def test_the_divergence_is_scipys():

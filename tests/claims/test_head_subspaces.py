@@ -12,6 +12,7 @@ from interp.claims.protocols.parts.subspaces import by_head, head_subspaces, lea
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, ModelUnsupported
 from interp.models.load import load_model
+from interp.stats.power import power_at
 
 IDS = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
 D_MODEL, D_HEAD, N_HEADS, N_LAYERS = 48, 6, 8, 6
@@ -79,6 +80,12 @@ def test_orthogonal_heads_share_less_than_random_ones(apart):
     assert apart.rows["L0 key"][0] == pytest.approx(0.0, abs=1e-4)
     assert apart.rows["L0 key"][1] == pytest.approx(D_HEAD / D_MODEL)
     assert Verdict.from_json(apart.to_json()) == apart
+
+
+def test_power_is_that_of_a_level_that_the_matrices_share_once(word_tokenizer):
+    one = judge(claim("no more than random", of=("query", "key", "value")), load_model(gpt2(), word_tokenizer())).evidence[0]
+    sd, margin = (one.high - one.low) / 2 / 1.96 * one.n_clusters**0.5, 0.5 * D_HEAD / D_MODEL
+    assert one.power == pytest.approx(power_at(margin, sd=sd, n=one.n_clusters, alpha=0.05 / 3), abs=1e-9)
 
 
 def test_the_same_again_to_the_byte(apart, word_tokenizer):

@@ -1,5 +1,7 @@
 """What parts are worth: circuits written by hand that matter, that stand in for each other, that are repaired; and by plain hooks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ import torch
 import interp
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import judge, plan
+from interp.claims.protocols.importance import _decide
+from interp.claims.protocols.parts.part_evidence import PartEvidence, most_do_not, positives
 from interp.claims.protocols.parts.without_parts import Bench, parts_of, readings
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
@@ -217,6 +221,72 @@ def test_two_ways_of_switching_off_that_disagree_decide_nothing(known, texts, mo
     monkeypatch.setattr(Bench, "change", lambda self, parts, how, half: real(self, parts, how, half) * (how == "mean"))
     verdict = judge(claim(named=["L1H0"]), known, texts)
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "methods_disagree")
+
+
+def evidence_of(n=50, **changed) -> PartEvidence:
+    return PartEvidence(**{"documents": np.arange(n), "nats": 0.1, "alpha": 0.05, "seed": 0, "d_vocab": 64, **changed})
+
+
+def spread(mean, sd, n=50):
+    """Numbers of just this mean and spread."""
+    values = np.random.default_rng(0).standard_normal(n)
+    return mean + sd * (values - values.mean()) / values.std()
+
+
+def test_one_way_of_switching_off_alone_does_not_refute():
+    made = evidence_of()
+    unclear, nothing = made.of("x (mean)", spread(0.1, 0.5)[None]), made.of("x (resample)", spread(0.0, 0.01)[None])
+    assert _decide((unclear, nothing), (), 0.05) == ("inconclusive", "methods_disagree")
+    assert _decide((replace(nothing, name="x (mean)"), nothing), (), 0.05) == ("refuted", "")
+
+
+@pytest.mark.parametrize("claimed", ["set", "repair"])
+def test_one_choice_of_many_does_not_refute_that_there_is_one(claimed, known, texts):
+    verdict = judge(claim(claimed), known, texts)
+    assert verdict.outcome == "inconclusive"
+    assert all(one.upper90 >= one.smallest_effect for one in verdict.evidence)
+
+
+def test_each_of_two_pieces_has_a_wider_bound():
+    values = spread(0.0, 0.3)[None]
+    one, two = (evidence_of(pieces=pieces).of("x", values).upper90 for pieces in (1, 2))
+    assert two > one * 1.1
+
+
+def test_a_layer_that_helps_when_it_is_gone_hides_none_that_matters(known, monkeypatch):
+    """-2 nats in the first layer, 1 in the second: one is worth something."""
+    worth, of = {"L0H0": -2.0, "L1H0": 1.0}, bench(known)
+    monkeypatch.setattr(Bench, "change", lambda self, parts, how, half: np.full(int(half.sum()), worth[parts[0]]))
+    assert [positives(of, ("L0H0", "L1H0"), least)[1].passed for least in (0.5, 1.5)] == [True, False]
+    assert [positives(of, ("L0H0", "L1H0"), least)[1].value for least in (0.5, None)] == [1.0, 2.0]
+
+
+def test_a_part_that_is_always_the_same_needs_no_bound():
+    made, known = evidence_of(), np.array([True, False])
+    changes = np.stack([np.zeros(50), spread(0.0, 0.01)])
+    assert made.of("x", changes, member=1).upper90 > 0.2  # what texts not seen might hold
+    assert made.of("x", changes, member=1, known=known).upper90 < 0.01
+    alone = made.of("x", changes[:1], known=known[:1])
+    assert (alone.low, alone.high, alone.upper90) == (0.0, 0.0, 0.0)
+    loud = np.stack([np.zeros(50), spread(1.0, 0.01), spread(2.0, 0.01)])
+    told = most_do_not(made, loud, [0, 1, 2], 1, "mean", np.array([True, False, False]))
+    assert (told.low, told.effect) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert most_do_not(made, loud, [0, 1, 2], 2, "mean", np.array([True, False, False])).upper90 < 0
+
+
+def test_only_what_is_the_same_on_the_texts_too_is_always_the_same():
+    hf = two_copiers(repaired=False).hf
+    with torch.no_grad():
+        attn = hf.model.blocks[0].attn
+        d_head = attn.o.in_features // 4
+        attn.v.weight[2 * d_head : 3 * d_head] = 0.0
+    model = load_model(hf, word_tokenizer(WIDTH))
+    found = bench(model)
+    assert [part for part in parts_of(model.anatomy, "heads") if found.always_same(part)] == ["L0H2"]
+    one_text = Bench(model, replace(found.texts, others=found.texts.others[:1] * 3), 0)
+    assert one_text.constant("L0H1")
+    assert not one_text.always_same("L0H1")
+    assert one_text.always_same("L0H2")
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,13 @@ def test_a_shuffle_that_shows_keys_decides_nothing(known, monkeypatch):
     assert (found.outcome, found.reason) == ("inconclusive", "null_also_passes")
 
 
+def test_keys_and_values_refute_at_half_of_alpha_each(known, monkeypatch):
+    pieces, real = [], key_value.sampled_evidence
+    monkeypatch.setattr(key_value, "sampled_evidence", lambda **given: pieces.append(given.get("pieces")) or real(**given))
+    judge(claim(), known, sentences())
+    assert set(pieces) == {2}
+
+
 def test_bigrams_are_labels_too(known):
     words = words_of(examples(sentences(5), known.tokenizer)[0], "a test")
     assert len(set(labels_of(words, "bigram"))) > len(set(labels_of(words, "lemma"))) > len(set(labels_of(words, "upos"))) == 1

@@ -8,6 +8,7 @@ import interp
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols import linearity
+from interp.claims.protocols.parts import sublayer_maps
 from interp.claims.protocols.parts.sublayer_maps import SublayerMaps
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, InterventionError
@@ -130,12 +131,44 @@ def test_controls_and_what_is_reported(verdict, gpt2):
 
 
 def test_a_control_that_cannot_see_decides_nothing(gpt2, monkeypatch):
-    """If a random matrix came out nonlinear, nothing would be known."""
-    real = linearity._errors
-    monkeypatch.setattr(linearity, "_errors", lambda maps, *fed: real(maps, *fed) + (0.5 if maps is None else 0))
-    found = judge(claim(what="attention_frozen", expects="linear"), gpt2, TEXTS)
+    """If a random matrix came out nonlinear, nothing would be known: one that is never put in leaves the FFN as it is."""
+    monkeypatch.setattr(sublayer_maps._Linear, "at", lambda self, point, tensor: None)
+    found = judge(claim(what="ffn", expects="linear"), gpt2, TEXTS)
     assert (found.outcome, found.reason) == ("inconclusive", "control_failed")
     assert judge(claim(), gpt2, TEXTS).reason == "null_also_passes"
+
+
+def test_the_linear_control_goes_the_way_of_the_claims_numbers(gpt2, monkeypatch):
+    """What is rounded to eleven bits on that way is no longer linear within the tolerance, and the control says so."""
+    real = SublayerMaps._product
+    monkeypatch.setattr(SublayerMaps, "_product", lambda self, keep, layer: real(self, keep, layer).half().double())
+    found = judge(claim(what="attention_frozen", expects="linear"), gpt2, TEXTS)
+    assert (found.outcome, found.reason) == ("inconclusive", "control_failed")
+    assert found.controls[0].value > 1e-5
+
+
+@pytest.mark.parametrize("what", ["ffn", "ffn_without_activation", "attention_live", "attention_frozen"])
+@pytest.mark.parametrize("norm", ["kept", "left out"])
+def test_a_matrix_put_into_the_run_is_the_matrix(tiny_named, what, norm):
+    """What stands before the output matrix is then vector times matrix, in every layer: in a gated FFN, too, and without the norm."""
+    for name in ("gpt2", "llama"):
+        model = tiny_named(name).model
+        maps, ids = SublayerMaps(model, what, keep_norm=norm == "kept"), torch.arange(3, 11)[None]
+        inputs = maps.inputs(ids)
+        found = maps.hidden(ids, inputs, maps.patterns(ids, inputs), linear=5)
+        for layer, vector in inputs.items():
+            matrix = torch.randn(vector.shape[-1], found[layer].shape[-1], generator=torch.Generator().manual_seed(5 + layer))
+            expected = vector.double() @ matrix.double() / vector.shape[-1] ** 0.5
+            assert torch.allclose(found[layer], expected, atol=1e-5)
+
+
+def test_either_error_refutes_at_half_of_alpha(gpt2, monkeypatch):
+    pieces, levels, evidence, upper = [], [], linearity.sampled_evidence, linearity.best_upper
+    monkeypatch.setattr(linearity, "sampled_evidence", lambda **given: pieces.append(given.get("pieces")) or evidence(**given))
+    monkeypatch.setattr(linearity, "best_upper", lambda *values, alpha: levels.append(alpha) or upper(*values, alpha=alpha))
+    judge(claim(), gpt2, TEXTS)
+    assert set(pieces) == {2}
+    assert set(levels) == {0.05 / (2 * gpt2.anatomy.n_layers)}
 
 
 def test_a_dead_hook_raises_and_is_not_linear(gpt2, monkeypatch):

@@ -1,5 +1,7 @@
 """A neuron written to fire on a class is found, and the class rests on it; its scrambled twin has none; AUROC as others have it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,11 @@ from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols import neuron_selectivity
 from interp.claims.protocols.parts.auroc_by_document import auroc_by_document, difference_by_document
-from interp.claims.protocols.parts.neurons_on_words import GaussianInputs, at_words, nats_behind, words_of
-from interp.claims.protocols.parts.selective_neurons import sparsity
+from interp.claims.protocols.parts.neurons_on_words import GaussianInputs, PlantedNeuron, at_words, nats_behind, words_of
+from interp.claims.protocols.parts.selective_neurons import kept_for_ablation, lost_by_document, sparsity
 from interp.claims.verdict import Verdict
-from interp.core.errors import ClaimError
+from interp.core.errors import ClaimError, InterventionError
+from interp.interventions.ablate import Recorded, _Replace
 from interp.models.constructed import scrambled
 from interp.models.constructed.words import CLASSES
 from interp.models.load import load_model
@@ -31,18 +34,8 @@ def sentences(n_documents: int = 100, seed: int = 0) -> list[Sentence]:
 
     found = []
     for number in range(n_documents):
-        forms = [
-            one("small"),
-            one("animal"),
-            one("does"),
-            one("small"),
-            one("thing"),
-            one("place"),
-            one("animal"),
-            one("does"),
-            one("number"),
-        ]
-        forms = [one("thing") for _ in range(number % 3)] + forms
+        kinds = ["small", "animal", "does", "small", "thing", "place", "animal", "does", "number"]
+        forms = [one(kind) for kind in ["thing"] * (number % 3) + kinds]
         place, words = 0, []
         for index, form in enumerate(forms):
             upos = "NOUN" if form in CLASSES["animal"] else "X"
@@ -189,6 +182,90 @@ def test_two_ways_of_switching_off_that_disagree_decide_nothing(known, monkeypat
     monkeypatch.setattr(neuron_selectivity, "_lost", lost)
     found = judge(claim(), known, sentences())
     assert (found.outcome, found.reason) == ("inconclusive", "methods_disagree")
+
+
+def test_one_way_of_switching_off_alone_refutes_nothing(known, monkeypatch):
+    """By resample the neurons lose much less than others do: surely below what matters, by mean surely above."""
+    real = neuron_selectivity._lost
+
+    def lost(case, words, label, choose, sets, how):
+        found = real(case, words, label, choose, sets, how)
+        return found if how == "mean" else np.concatenate([found[1:2] - 1, found[1:]])
+
+    monkeypatch.setattr(neuron_selectivity, "_lost", lost)
+    told, mean, resample = judge(claim(), known, sentences()).evidence
+    assert resample.upper90 < resample.smallest_effect
+    short = replace(mean, low=-0.1, effect=0.1, power=0.9)  # neither passes: not for, by either way, and against by one alone
+    for one in (mean, short):
+        assert neuron_selectivity._decide((told, one, resample), (), 0.05) == ("inconclusive", "methods_disagree")
+    assert neuron_selectivity._decide((told, resample, resample), (), 0.05) == ("refuted", "")
+
+
+def test_every_piece_refutes_at_its_share_of_alpha(known, monkeypatch):
+    pieces, levels, evidence, upper = [], [], neuron_selectivity.sampled_evidence, neuron_selectivity.best_upper
+    monkeypatch.setattr(neuron_selectivity, "sampled_evidence", lambda **given: pieces.append(given.get("pieces")) or evidence(**given))
+    monkeypatch.setattr(neuron_selectivity, "best_upper", lambda *values, alpha: levels.append(alpha) or upper(*values, alpha=alpha))
+    for sparser_by, n in ((None, 3), (0.3, 4)):
+        judge(claim(sparser_by=sparser_by), known, sentences())
+        assert (set(pieces), set(levels)) == ({n}, {0.05 / n})
+        pieces.clear()
+        levels.clear()
+
+
+def test_batches_of_one_size_get_texts_of_their_own(known, monkeypatch):
+    """Three lengths, four texts of each: three batches of four rows, and of four more than sixteen could be the same by chance."""
+    drawn, real = [], _Replace._drawn
+
+    def drawing(self, n_texts, n_rows):
+        found = real(self, n_texts, n_rows)
+        drawn.append(tuple(found.tolist()))
+        return found
+
+    monkeypatch.setattr(_Replace, "_drawn", drawing)
+    words = words_of(examples(sentences(12), known.tokenizer)[0], "a test")
+    label = np.array([word.upos == "NOUN" for word in words.word])
+    over = kept_for_ablation(known, words, max(map(len, words.examples)), seed=0)
+    for sites in (["L1N5"], ["L1N5", "L0N0"]):
+        drawn.clear()
+        lost_by_document(known, words, label, [sites], over, "resample", seed=0)
+        assert len(set(drawn)) == 3  # and all neurons of a batch get the same
+    monkeypatch.setattr(_Replace, "_substitute", lambda self, place, seen: seen)
+    with pytest.raises(InterventionError, match="putting L1N5 to what they are on other texts changed nothing in any text"):
+        lost_by_document(known, words, label, [["L1N5"]], over, "resample", seed=0)
+
+
+def test_a_neuron_that_is_silent_in_one_batch_is_no_dead_hook(known):
+    """A text of a length of its own without an animal: 0 in the place of 0 changes nothing there, and elsewhere it does."""
+    forms = CLASSES["thing"][:4]
+    spans = [(4 * place, 4 * place + 3) for place in range(4)]
+    said = [Word(id=place + 1, form=forms[place], lemma="_", upos="X", deprel="dep", head=0, span=spans[place]) for place in range(4)]
+    mute = Sentence(id="mute", text=" ".join(forms), words=tuple(said), document="mute")
+    words = words_of(examples([*sentences(6), mute], known.tokenizer)[0], "a test")
+    label = np.array([word.upos == "NOUN" for word in words.word])
+    over = kept_for_ablation(known, words, max(map(len, words.examples)), seed=0)
+    zero = Recorded(owner=over.owner, values={place: torch.zeros_like(one) for place, one in over.values.items()})
+    lost = lost_by_document(known, words, label, [["L1N5"]], zero, "resample", seed=0)
+    assert lost.mean() > 0.2
+
+
+def test_words_read_at_the_wrong_token_fail_the_planted_neuron(known, monkeypatch):
+    real = neuron_selectivity.words_of
+
+    def shifted(*given):
+        words = real(*given)
+        return replace(words, pos=words.pos - 1)
+
+    monkeypatch.setattr(neuron_selectivity, "words_of", shifted)
+    found = judge(claim(), known, sentences())
+    assert (found.outcome, found.reason) == ("inconclusive", "control_failed")
+    assert found.controls[-1].value < 0.9
+
+
+def test_a_dead_hook_fails_the_planted_neuron(known, monkeypatch):
+    monkeypatch.setattr(PlantedNeuron, "at", lambda self, point, tensor: None)
+    found = judge(claim(), known, sentences())
+    assert (found.outcome, found.reason) == ("inconclusive", "control_failed")
+    assert found.controls[-1].value < 0.9
 
 
 def test_the_plan_counts_what_the_verdict_then_counts(verdict, known):

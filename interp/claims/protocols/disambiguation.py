@@ -10,14 +10,16 @@ paired on the same occurrences. What is asked:
   ffn_rather      what all FFNs add, less what all attentions add
   read_at         after a named layer (or the best) the sense is read better than the strongest of: the word's most frequent sense, the
                   stream before the first layer, a bag of the sentence's other words, each untrained twin there
-  resolved_by     the first layer that is within `within` of the best one (chosen on the selection half) and `over_majority` above the most
-                  frequent sense comes no later than the share `by` of the depth. The effect is the share of the depth that is left then,
-                  resampled over documents (percentile interval); where no layer is, it counts as one layer too late
+  resolved_by     the best layer, and the first that is within `within` of it and `over_majority` above the most frequent sense, are chosen
+                  on the selection half. The effect is the share of the depth that is left after that one (where none is, it counts as one
+                  layer too late). The confirmation half must show it less than `within` below every layer (lower bounds; the best that was
+                  chosen may not be the best) and over the majority. It refutes by showing each depth up to `by` to be further below that
+                  best, or less above the majority
 Both ways of reading must come to the same, or there is no verdict ("methods_disagree").
 
 Controls. Null: untrained twins, held to the same rule (mixing words at random makes a cue readable too); senses exchanged among the
-occurrences of a word must not be read above its most frequent sense. Positive: exchanged senses written into the vectors after the middle
-layer must be read there, and chosen.
+occurrences of a word must not be read above the most frequent of them. Positive: exchanged senses written into the vectors after the
+middle layer must be read there, and chosen.
 Out of scope: parallel blocks, in which attention and FFN read the same stream and nothing stands between them.
 Assumptions: documents are independent; an untrained twin is given no step of noise, which makes it the easier to pass for what must not.
 Source: Loureiro et al. (2021), Analysis and Evaluation of Language Models for WSD (CoarseWSD-20, the nearest mean). The states between
@@ -25,6 +27,7 @@ sublayers, the noise and the rule for "resolved" are ours.
 What it does not tell: that the model uses the sense, nor whether the FFN could add anything without what attention brought before.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -139,7 +142,8 @@ def run(case: Case[Disambiguation]) -> Finding:
         others = [other for place, other in enumerate(twins) if place != number]
         its = [read(twin, others, name) for name in readers(test.strength)]
         nulls.append(_twin(number, its, [ask.evidence(one) for one in its], case.alpha))
-    exchanged = [_exchanged(one, curve_of(nothing, f"shuffled {one.reader}")) for one in ours]
+    as_often = curve_of(nothing, "majority")
+    exchanged = [_exchanged(replace(one, majority=as_often), curve_of(nothing, f"shuffled {one.reader}")) for one in ours]
     written = [_planted(one.reader, curve_of(nothing, f"planted {one.reader}"), middle) for one in ours]
     controls = (*nulls, *exchanged, *written)
     outcome, reason = _decide(evidence, controls, case.alpha)
@@ -173,6 +177,7 @@ def _twin(number: int, its: list[SensesRead], evidence: list[list[Evidence]], al
 
 
 def _exchanged(ours: SensesRead, curve: Curve) -> Control:
+    """Exchanged senses beside the most frequent of the exchanged senses, on the same occurrences."""
     one = read_evidence(ours, curve)
     passed = not passes(one, ours.alpha)
     name = f"exchanged senses, {ours.reader}"

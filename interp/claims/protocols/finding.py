@@ -50,6 +50,7 @@ def sampled_evidence(
     highest: float | None = None,
     families: int = 1,
     largest: float = 1.0,
+    pieces: int = 1,
 ) -> Evidence:
     """Evidence for one member of a family, paired with a baseline on the same items.
 
@@ -63,11 +64,13 @@ def sampled_evidence(
         highest: the most that the estimate can be, where the baseline could leave no room.
         families: how many families like this one are looked at together; the power is for all of them, the p of `sign_flip_max_t` for one.
         largest: the largest difference that an item can have: 1 for shares; for nats ln(vocabulary), from knowing nothing to knowing all.
+        pieces: of evidence that must all hold. One of them refutes the claim, so that each one's upper bound is at alpha / pieces: a true
+            claim is not refuted the more often, the more is asked of it.
     """
     differences = values - baseline
     interval = _interval(differences[member], clusters, 0.95, seed, largest)
-    best = best_upper(differences, clusters, alpha=alpha, largest=largest)
-    upper90 = max(_interval(differences[member], clusters, 0.90, seed, largest).high, best)
+    best = best_upper(differences, clusters, alpha=alpha / pieces, largest=largest)
+    upper90 = max(_interval(differences[member], clusters, 1 - 0.1 / pieces, seed, largest).high, best)
     sums = np.stack([cluster_sums(row, clusters)[0] for row in differences])
     flips = sign_flip_max_t(sums, seed=seed)
     level = alpha / (families * len(values))

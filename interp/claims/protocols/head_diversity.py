@@ -2,17 +2,18 @@
 
 Design. The distance of two heads on a text is the Jensen-Shannon divergence of their patterns (`pattern_distance`), in nats, from 0 to
 ln 2. Texts are split by document. A claim says one of:
-  layers are alike   heads of one layer are closer than heads of different layers, by at least `nats`. Nothing is selected; on the
-                     confirmation half the difference stands against that of the untrained twin in which it is largest, text by text
+  layers are alike   heads of one layer are closer than heads of different layers, by at least `nats`. On the confirmation half the
+                     difference stands, text by text, against that of the untrained twin in which it is largest on the selection half
   roles              there are `n_roles` roles (without a number: each head is one): heads are clustered into so many on the selection
                      half, and on the other half each two of them must be at least `nats` further apart than the heads within them.
-                     The evidence is that of the pair furthest from showing it (an intersection of tests needs no correction);
-                     refuted where the pair that was closest on the selection half lies below
+                     Every pair is held to the rule (an intersection of tests needs no correction), and the evidence is that of one that
+                     fails it, or of the one nearest to that. Where each head is a role, it refutes by its bound at a level that all
+                     pairs share. With a number, one partition of many was tried: that there is none is never said
 Unit: the document; each text counts once, cut to `n_tokens`. The heads are those of this model: nothing is said of heads not seen.
 
-Controls. Positive: planted patterns, alike where they must be, must show the whole distance; for roles the clusters of the other half
-must be those of the selection half (adjusted Rand index at least `stability`), or the roles cannot be told. Null: untrained twins must
-not pass; for layers, 95 % of the draws of shuffled layers must come to less.
+Controls. Positive: patterns planted while the model runs, by layer or role at a key of their own, must be read back as ln 2 apart; with
+`n_roles` the clusters of the other half must be those of the selection half (adjusted Rand index at least `stability`). Null: untrained
+twins must not pass; for layers, 95 % of the draws of shuffled layers must come to less.
 Source: Clark et al. (2019), section 6; average linkage and a test on texts that made no cluster are ours.
 What it does not tell: what a role is, nor whether the model uses it. Heads that rest on the first token are alike whatever else they do.
 """
@@ -23,14 +24,14 @@ from math import log
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 
 from interp.claims.plan import Plan, Step, sampled_plan
-from interp.claims.protocols.finding import Finding, best_upper, sampled_evidence
-from interp.claims.protocols.parts.pattern_distance import Distances, Fold, apart, between_roles, distances, divergences
+from interp.claims.protocols.finding import Finding, sampled_evidence
+from interp.claims.protocols.parts.part_evidence import furthest
+from interp.claims.protocols.parts.pattern_distance import Distances, Fold, apart, between_roles, distances, planting
 from interp.claims.protocols.parts.without_parts import Readings, layer_of, parts_of, readings
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
 from interp.claims.rule import decide, passes
@@ -78,7 +79,7 @@ class _Setting:
         """The distances on the texts of a half."""
         return distances(model, [self.texts.examples[place] for place in np.flatnonzero(chosen)], fold)
 
-    def evidence(self, name: str, values: np.ndarray, baseline: np.ndarray, of: str) -> Evidence:
+    def evidence(self, name: str, values: np.ndarray, baseline: np.ndarray, of: str, pieces: int = 1) -> Evidence:
         """One thing on the confirmation half; values and baseline by axes (text,)."""
         return sampled_evidence(
             name=name,
@@ -93,6 +94,7 @@ class _Setting:
             seed=self.case.seed,
             highest=LARGEST,
             largest=LARGEST,
+            pieces=pieces,
         )
 
 
@@ -112,7 +114,8 @@ def _plan(case: Case[HeadDiversity]) -> Plan:
     on = sum(len(setting.texts.examples[place]) for place in np.flatnonzero(setting.texts.confirm)) if alike else tokens
     steps = (
         Step(what="the model on the texts", tokens=on),
-        Step(what=f"{case.test.n_untrained} untrained twins", tokens=case.test.n_untrained * on),
+        Step(what=f"{case.test.n_untrained} untrained twins, to choose and to confirm", tokens=case.test.n_untrained * tokens),
+        Step(what="planted patterns", tokens=sum(map(len, setting.texts.others))),
     )
     clusters = setting.texts.documents[setting.texts.confirm]
     return sampled_plan(steps=steps, clusters=clusters, family=1, smallest_effect=case.test.nats, unit=UNIT, alpha=case.alpha, shares=False)
@@ -148,7 +151,7 @@ def _layers_are_alike(setting: _Setting) -> Judged:
         return Distances(**case.stages.get(name, arrays))
 
     ours, twins = found(case.model, "model"), [found(twin, f"untrained twin {number}") for number, twin in enumerate(_twins(setting))]
-    strongest = max((twin.numbers[0] for twin in twins), key=np.mean)
+    strongest = twins[_strongest(setting)].numbers[0]
     evidence = setting.evidence("heads of other layers further than of one", ours.numbers[0], strongest, "strongest untrained twin")
     nulls = [
         _null(case, number, setting.evidence("twin", twin.numbers[0], np.zeros_like(strongest), "nothing"))
@@ -157,23 +160,37 @@ def _layers_are_alike(setting: _Setting) -> Judged:
     rng = np.random.default_rng(case.seed)
     draws = [apart(ours.mean, rng.permutation(setting.layers)) for _ in range(case.test.n_draws)]
     share = float(np.mean(np.array(draws) < ours.numbers[0].mean()))
-    shuffled = Control(name="shuffled layers come to less", kind="null", value=share, unit="of the draws", passed=share >= 0.95)
-    planted = apart(_planted(setting.layers), setting.layers)
+    shuffled = Control(name="shuffled layers come to less", kind="null", value=share, unit="share of the draws", passed=share >= 0.95)
     rows = _by_layer(ours.mean, setting.layers)
     summary = (
         f"Heads of one layer are {_within(ours.mean, setting.layers):.3f} nats apart, heads of different layers "
         f"{_within(ours.mean, setting.layers) + apart(ours.mean, setting.layers):.3f}."
     )
-    return evidence, (_whole(planted), *nulls, shuffled), summary, rows
+    return evidence, (_planted(setting, setting.layers), *nulls, shuffled), summary, rows
+
+
+def _strongest(setting: _Setting) -> int:
+    """The untrained twin whose layers are most alike on the selection half."""
+
+    def arrays() -> dict[str, np.ndarray]:
+        setting.case.tell("untrained twins, to choose")
+        return {
+            "alike": np.array([apart(setting.half(twin, setting.texts.choose, _nothing).mean, setting.layers) for twin in _twins(setting)])
+        }
+
+    return int(setting.case.stages.get("untrained twins to choose", arrays)["alike"].argmax())
+
+
+def _nothing(distance: np.ndarray) -> np.ndarray:
+    return np.zeros(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Roles:
-    """Roles of a model's heads. `apart`: how far each two are apart on the confirmation half, axes (pair, text); `closest`: a pair."""
+    """Roles of a model's heads. `apart`: how far each two are apart on the confirmation half, axes (pair, text)."""
 
     roles: np.ndarray
     apart: np.ndarray
-    closest: int
     agreement: float
     distance: np.ndarray
 
@@ -188,12 +205,11 @@ def _clustered(distance: np.ndarray, n_roles: int) -> np.ndarray:
 
 
 def _roles_of(setting: _Setting, model: Model) -> _Roles:
-    chosen = setting.half(model, setting.texts.choose, lambda distance: np.zeros(1)).mean
+    chosen = setting.half(model, setting.texts.choose, _nothing).mean
     roles = _clustered(chosen, setting.n_roles)
     confirmed = setting.half(model, setting.texts.confirm, lambda distance: between_roles(distance, roles))
     agreement = float(adjusted_rand_score(roles, _clustered(confirmed.mean, setting.n_roles)))
-    closest = int(between_roles(chosen, roles).argmin())
-    return _Roles(roles=roles, apart=confirmed.numbers, closest=closest, agreement=agreement, distance=confirmed.mean)
+    return _Roles(roles=roles, apart=confirmed.numbers, agreement=agreement, distance=confirmed.mean)
 
 
 def _roles(setting: _Setting) -> Judged:
@@ -204,28 +220,28 @@ def _roles(setting: _Setting) -> Judged:
     for number, twin in enumerate(_twins(setting)):
         case.tell(f"untrained twin {number}")
         nulls.append(_null(case, number, _closest(setting, _roles_of(setting, twin))))
+    own = setting.n_roles == len(setting.layers)  # there is one such division, and nothing to find again
     stable = Control(
         name="the same roles on the other half", kind="positive", value=ours.agreement, unit="adjusted Rand index",
         passed=ours.agreement >= case.test.stability, detail=f"at least {case.test.stability}",
     )  # fmt: skip
     heads = parts_of(case.model.anatomy, "heads")
-    planted = between_roles(_planted(ours.roles), ours.roles).min()
     sizes = sorted(np.bincount(ours.roles).tolist(), reverse=True)
     told = f"{', '.join(map(str, sizes[:8]))}{', ...' if len(sizes) > 8 else ''}"
     summary = f"{setting.n_roles} roles of {told} heads; the closest two are {evidence.estimate:.3f} nats apart."
     rows = {head: [float(role)] for head, role in zip(heads, ours.roles, strict=True)}
-    return evidence, (_whole(float(planted)), stable, *nulls), summary, rows
+    return evidence, (_planted(setting, ours.roles), *([] if own else [stable]), *nulls), summary, rows
 
 
 def _closest(setting: _Setting, found: _Roles) -> Evidence:
-    """The pair of roles that is furthest from showing that it is apart; its upper bound is that of the pair chosen as the closest."""
-    documents = setting.texts.documents[setting.texts.confirm]
-    spread = found.apart.std(1) / len(set(documents.tolist())) ** 0.5
-    hardest = int(((found.apart.mean(1) - setting.case.test.nats) / np.maximum(spread, 1e-12)).argmin())
-    nothing = np.zeros(found.apart.shape[1])
-    told = setting.evidence("the closest two roles", found.apart[hardest], nothing, "no distance")
-    bound = best_upper(found.apart[[found.closest]], documents, alpha=setting.case.alpha, largest=LARGEST)
-    return replace(told, upper90=bound)
+    """The pair of roles that is furthest from showing that it is apart, with its own bound; of one division among many, no bound."""
+    documents, nothing = setting.texts.documents[setting.texts.confirm], np.zeros(found.apart.shape[1])
+
+    def of(pair: int) -> Evidence:
+        return setting.evidence("the closest two roles", found.apart[pair], nothing, "no distance", pieces=len(found.apart))
+
+    told = furthest(found.apart, documents, setting.case.test.nats, of, setting.case.alpha)
+    return told if setting.n_roles == len(setting.layers) else replace(told, upper90=LARGEST)
 
 
 def _null(case: Case[HeadDiversity], number: int, evidence: Evidence) -> Control:
@@ -233,12 +249,12 @@ def _null(case: Case[HeadDiversity], number: int, evidence: Evidence) -> Control
     return Control(name=f"untrained twin {number}", kind="null", value=evidence.estimate, unit=UNIT, passed=passed)
 
 
-def _planted(groups: np.ndarray) -> np.ndarray:
-    """The distances of heads that look, by group, at a key of their own."""
-    return divergences(torch.eye(int(groups.max()) + 1)[torch.as_tensor(groups)][:, None])
-
-
-def _whole(value: float) -> Control:
+def _planted(setting: _Setting, groups: np.ndarray) -> Control:
+    """Patterns put in while the model runs, each group's at a key of its own (counted anew after the last), read as all are read."""
+    keys = np.unique(groups % min(map(len, setting.texts.others)), return_inverse=True)[1]
+    with planting(setting.case.model, keys):
+        found = distances(setting.case.model, setting.texts.others, _nothing).mean
+    value = float(between_roles(found, keys).min())
     return Control(name="planted patterns", kind="positive", value=value, unit=UNIT, passed=abs(value - LARGEST) < 1e-5, detail="ln 2")
 
 

@@ -143,7 +143,7 @@ def _plan(case: Case[HeadSubspaces]) -> Plan:
     fewest = min(found.values(), key=lambda heads: len(heads.unlike))
     return sampled_plan(
         steps=steps, clusters=np.arange(len(fewest.unlike)), family=len(case.test.of),
-        smallest_effect=_margin(case, fewest), unit=UNIT, alpha=case.alpha / len(case.test.of), shares=False,
+        smallest_effect=_margin(case, fewest), unit=UNIT, alpha=case.alpha, shares=False,
     )  # fmt: skip
 
 
@@ -197,10 +197,11 @@ def _sampled(case: Case[HeadSubspaces], heads: _Heads, name: str, baseline: np.n
         clusters=np.arange(len(heads.unlike)),
         member=0,
         smallest_effect=_margin(case, heads),
-        alpha=case.alpha / len(case.test.of),
+        alpha=case.alpha,
         seed=case.seed,
         highest=highest,
         families=len(case.test.of),
+        pieces=len(case.test.of),
     )
 
 
@@ -234,7 +235,7 @@ def _draws(heads: _Heads) -> Control:
     """The share of the draws of random heads that share more than the model's."""
     share = float(np.mean([drawn.unlike.mean() < heads.unlike.mean() for drawn in heads.drawn]))
     name = f"random heads that share more, {heads.matrix}"
-    return Control(name=name, kind="null", value=share, unit="of the draws", passed=share > 0.95, detail="more than 0.95 of them")
+    return Control(name=name, kind="null", value=share, unit="share of the draws", passed=share > 0.95, detail="more than 0.95 of them")
 
 
 def _told(heads: _Heads) -> str:

@@ -10,11 +10,13 @@ and by what it is on another text (`without_parts`); its *change* is what that c
                  added up: they stand in for each other. Baseline: the mean of random sets of the same size
   repair         a part's direct effect, with all that stands behind it held, is at least `nats`, and so is what of it is not seen
                  in its change: later parts make up for it
-Mean and resample must both show it; where they do not agree there is no verdict ("methods_disagree"). Unit: the document; each text counts
-once. p-values of "some" are adjusted by max-T over every part.
+Each way, mean and resample, is decided alone, and both must come to the same, for or against ("methods_disagree"). Unit: the document; each
+text counts once. p-values of "some" are adjusted by max-T over every part, and refuting takes the bound of all. Sets, and what repairs, are
+measured for one choice only: a claim that names none is never refuted by it. A head that is always the same is known to change nothing.
 
 Controls. Positive: with every sublayer made to write what it writes anyway, nothing may change, exactly; switching off all parts of a layer
-must change something (for "most do not" at least `nats` in some layer: a measure that sees no layer would see no head). Null: untrained
+must raise the cost by `nats` in some layer for "most do not" (a measure that sees no layer would see no head). For the others more than
+rounding must change: it shows that what is switched off reaches the loss, no more; where no layer matters, no head does. Null: untrained
 twins, their best part taken on the very texts that confirm, must not pass by their mean; for "set", 95 % of the random sets must come
 to less. "Most do not" has no such null: in an untrained model no part matters.
 Source: Michel et al. (2019), "Are Sixteen Heads Really Better than One?"; Voita et al. (2019); McGrath et al. (2023), "The Hydra Effect".
@@ -32,8 +34,8 @@ from pydantic import Field, model_validator
 
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding
-from interp.claims.protocols.parts.part_evidence import PartEvidence, fewer, joint, most_do_not
-from interp.claims.protocols.parts.without_parts import HOWS, Bench, How, Parts, Readings, layer_of, parts_of, readings
+from interp.claims.protocols.parts.part_evidence import PartEvidence, by_part, fewer, joint, most_do_not, positives
+from interp.claims.protocols.parts.without_parts import HOWS, Bench, How, Parts, Readings, parts_of, readings
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
@@ -42,7 +44,6 @@ from interp.models.anatomy import Anatomy
 from interp.models.untrained import untrained
 
 Claimed = Literal["some", "most do not", "set", "repair"]
-ALIVE = 1e-6  # nats per token; rounding of a loss in float32 is below
 
 
 class Importance(Parameters):
@@ -120,11 +121,16 @@ class _Trial:
 
     @property
     def evidence(self) -> PartEvidence:
+        """Pieces are those of one way of switching off: both ways must refute, so that two refute a true claim no more often than one."""
         test = self.case.test
         return PartEvidence(
             documents=self.texts.documents[self.texts.confirm], nats=test.nats, alpha=self.case.alpha, seed=self.case.seed,
-            d_vocab=self.bench.model.anatomy.d_vocab,
+            d_vocab=self.bench.model.anatomy.d_vocab, pieces=2 if test.claimed == "repair" else 1,
         )  # fmt: skip
+
+    def known(self, parts: Parts) -> np.ndarray:
+        """Which parts are known to change nothing. Axes: (part,)."""
+        return np.array([self.bench.always_same(part) for part in parts])
 
 
 def _trial(case: Case[Importance]) -> _Trial:
@@ -170,7 +176,8 @@ def run(case: Case[Importance]) -> Finding:
     trial = _trial(case)
     judged = {"some": _some, "most do not": _most_do_not, "set": _set, "repair": _repair}[case.test.claimed]
     evidence, nulls, site, summary, rows = judged(trial)
-    controls = (*_positives(trial), *nulls)
+    case.tell("whole layers")
+    controls = (*positives(trial.bench, trial.parts, case.test.nats if case.test.claimed == "most do not" else None), *nulls)
     outcome, reason = _decide(evidence, controls, case.alpha)
     return Finding(
         outcome=outcome,
@@ -185,9 +192,9 @@ def run(case: Case[Importance]) -> Finding:
 
 
 def _decide(evidence: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float) -> tuple[Outcome, Reason]:
-    """As every sampled claim, but that one way of switching off alone decides nothing."""
-    shown = [all(passes(one, alpha) for one in evidence if f"({how})" in one.name) for how in HOWS]
-    if len(set(shown)) > 1:
+    """As every sampled claim, but that one way of switching off alone decides nothing, neither for nor against."""
+    found = [decide([one for one in evidence if f"({how})" in one.name], controls, alpha) for how in HOWS]
+    if len({outcome for outcome, _ in found}) > 1:
         return "inconclusive", "methods_disagree"
     return decide(evidence, controls, alpha)
 
@@ -199,18 +206,18 @@ def _some(trial: _Trial) -> Judged:
     named = trial.case.test.named
     parts, part = (named, named[0]) if named else (trial.parts, trial.largest(1)[0])
     changes = {how: trial.changes(how, parts) for how in HOWS}
-    member = parts.index(part)
-    evidence = tuple(trial.evidence.of(f"without {part} ({how})", changes[how], member=member) for how in HOWS)
+    member, known = parts.index(part), trial.known(parts)
+    evidence = tuple(trial.evidence.of(f"without {part} ({how})", changes[how], member=member, known=known) for how in HOWS)
     summary = f"Without {part} a token costs {evidence[0].estimate:+.3f} nats (mean), {evidence[1].estimate:+.3f} (resample)."
-    return evidence, _twins(trial, parts), part, summary, _rows(trial, parts, changes)
+    return evidence, _twins(trial, parts), part, summary, by_part(trial.evidence, parts, changes, known)
 
 
 def _most_do_not(trial: _Trial) -> Judged:
-    test, parts = trial.case.test, trial.parts
+    test, parts, known = trial.case.test, trial.parts, trial.known(trial.parts)
     changes = {how: trial.changes(how, parts) for how in HOWS}
     order, n = [parts.index(part) for part in trial.largest(len(parts))][::-1], ceil(test.share * len(parts))
-    evidence = tuple(most_do_not(trial.evidence, changes[how], order, n, how) for how in HOWS)
-    rows = _rows(trial, parts, changes)
+    evidence = tuple(most_do_not(trial.evidence, changes[how], order, n, how, known) for how in HOWS)
+    rows = by_part(trial.evidence, parts, changes, known)
     below = [sum(bound < test.nats for bound in bounds) for bounds in zip(*(row[2:] for row in rows.values()), strict=True)]
     summary = (
         f"Of {len(parts)} {test.parts}, {below[0]} (mean) and {below[1]} (resample) change less than {test.nats} nats per token, "
@@ -229,6 +236,7 @@ def _set(trial: _Trial) -> Judged:
         trial.evidence.of(f"{named} beyond their sum ({how})", one.beyond[None], one.others.mean(0)[None], "random sets")
         for how, one in found.items()
     )
+    evidence = evidence if test.named else tuple(map(trial.evidence.any_other, evidence))
     nulls = tuple(fewer(how, one) for how, one in found.items())
     told = [f"{one.together.mean():+.3f} together, {one.singly.mean():+.3f} added up ({how})" for how, one in found.items()]
     rows = {"set": [float(one.together.mean()) for one in found.values()], "sum": [float(one.singly.mean()) for one in found.values()]}
@@ -236,12 +244,14 @@ def _set(trial: _Trial) -> Judged:
 
 
 def _repair(trial: _Trial) -> Judged:
-    part = (trial.case.test.named or trial.largest(1))[0]
-    confirm, found = trial.texts.confirm, []
+    named = trial.case.test.named
+    part = (named or trial.largest(1))[0]
+    confirm, known, found = trial.texts.confirm, trial.known((part,)), []
     for how in HOWS:
         direct, change = trial.bench.direct(part, how, confirm), trial.bench.change([part], how, confirm)
-        found += [trial.evidence.of(f"direct effect of {part} ({how})", direct[None])]
-        found += [trial.evidence.of(f"made up for behind {part} ({how})", (direct - change)[None])]
+        found += [trial.evidence.of(f"direct effect of {part} ({how})", direct[None], known=known)]
+        found += [trial.evidence.of(f"made up for behind {part} ({how})", (direct - change)[None], known=known)]
+    found = found if named else list(map(trial.evidence.any_other, found))
     told = (
         f"of which {found[1].estimate:+.3f} are made up for behind it (mean; resample {found[2].estimate:+.3f}, {found[3].estimate:+.3f})"
     )
@@ -271,32 +281,6 @@ def _on_twin(twin: _Trial) -> np.ndarray:
         return (twin.bench.direct(part, "mean", confirm) - twin.bench.change([part], "mean", confirm))[None]
     changes = twin.changes("mean", twin.parts)
     return (twin.bench.change(twin.parts, "mean", confirm) - changes.sum(0))[None] if claimed == "set" else changes
-
-
-def _positives(trial: _Trial) -> tuple[Control, ...]:
-    """Nothing is nothing, exactly; and all parts of a layer together are something."""
-    confirm, test = trial.texts.confirm, trial.case.test
-    trial.case.tell("whole layers")
-    layers = [[part for part in trial.parts if layer_of(part) == layer] for layer in sorted(set(map(layer_of, trial.parts)))]
-    largest = max((trial.bench.change(parts, "mean", confirm) for parts in layers), key=lambda change: abs(change.mean()))
-    nothing, least = trial.bench.unchanged(confirm), test.nats if test.claimed == "most do not" else ALIVE
-    whole = float(largest.mean()) if test.claimed == "most do not" else float(np.abs(largest).mean())
-    unit, told = "nats per token", f"must be at least {least:g}"
-    return (
-        Control(name="nothing switched off", kind="positive", value=nothing, unit=unit, passed=nothing == 0.0, detail="must be 0"),
-        Control(
-            name=f"all {test.parts} of a layer switched off", kind="positive", value=whole, unit=unit, passed=whole >= least, detail=told
-        ),
-    )
-
-
-def _rows(trial: _Trial, parts: Parts, changes: dict[How, np.ndarray]) -> dict[str, list[float]]:
-    """Each part: its change by mean and by resample, and the 95 % upper bound of either."""
-    bounds = {how: [trial.evidence.bound(row[None]) for row in changes[how]] for how in HOWS}
-    means = {how: changes[how].mean(1) for how in HOWS}
-    return {
-        part: [*(float(means[how][number]) for how in HOWS), *(bounds[how][number] for how in HOWS)] for number, part in enumerate(parts)
-    }
 
 
 PROTOCOL = Protocol(

@@ -43,6 +43,7 @@ from interp.models.untrained import untrained
 from interp.models.watch import Keep
 
 HOWS: tuple[Literal["mean", "resample"], ...] = ("mean", "resample")
+PIECES = 4  # pattern, behaviour, and the loss by each way of switching off
 RECORDED = 16  # rows whose mean, or one of which, stands for what is switched off
 HeadPlace = tuple[int, int]
 
@@ -177,8 +178,9 @@ def _pattern(case: Case[InductionHead], found: _Measured, member: int, strongest
         alpha=case.alpha,
         seed=case.seed,
         highest=1.0,
+        pieces=PIECES,
     )
-    bound = best_upper(values, np.arange(values.shape[1]), alpha=case.alpha) - float(baseline.mean())
+    bound = best_upper(values, np.arange(values.shape[1]), alpha=case.alpha / PIECES) - float(baseline.mean())
     return replace(evidence, upper90=max(bound, evidence.upper90))
 
 
@@ -204,6 +206,7 @@ def _one(case: Case[InductionHead], name: str, values: np.ndarray, baseline: np.
         alpha=case.alpha,
         seed=case.seed,
         largest=log(case.model.anatomy.d_vocab),
+        pieces=PIECES,
     )
 
 
@@ -245,8 +248,10 @@ def _previous(model: Model, repeats: Repeats) -> torch.Tensor:
 
 
 def _decide(evidence: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float) -> tuple[Outcome, Reason]:
-    """As every sampled claim, but that one way of switching off alone decides nothing."""
-    if len({passes(one, alpha) for one in evidence[2:]}) > 1:
+    """As every sampled claim, but that one way of switching off alone decides nothing, neither for nor against."""
+    pattern, behaviour, *ways = evidence
+    found = [decide((pattern, behaviour, way), controls, alpha) for way in ways]
+    if len({outcome for outcome, _ in found}) > 1:
         return "inconclusive", "methods_disagree"
     return decide(evidence, controls, alpha)
 
@@ -265,7 +270,7 @@ def _draws(how: str, lost: np.ndarray, others: np.ndarray) -> Control:
     """The share of the draws that lose less than the induction heads."""
     share = float((others.mean(1) < lost.mean()).mean())
     name = f"other heads switched off ({how}) lose less"
-    return Control(name=name, kind="null", value=share, unit="of the draws", passed=share >= 0.95, detail="at least 0.95 of them")
+    return Control(name=name, kind="null", value=share, unit="share of the draws", passed=share >= 0.95, detail="at least 0.95 of them")
 
 
 def _planted(span: int) -> Control:

@@ -42,6 +42,8 @@ from interp.core.errors import ClaimError
 from interp.models.anatomy import Anatomy
 from interp.models.untrained import untrained
 
+PIECES = 2  # keys and values
+
 
 class KeyValue(Parameters):
     """Parameters of "key_value"."""
@@ -159,6 +161,7 @@ def _keys(case: Case[KeyValue], words: Words, labels: np.ndarray, train: np.ndar
         alpha=case.alpha,
         seed=case.seed,
         largest=log((1 / frequency.min() + 1) / 2),
+        pieces=PIECES,
     )
 
 
@@ -176,6 +179,7 @@ def _values(case: Case[KeyValue], words: Words, triggers: np.ndarray, token: np.
         alpha=case.alpha,
         seed=case.seed,
         highest=1.0,
+        pieces=PIECES,
     )
 
 

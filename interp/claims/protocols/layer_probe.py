@@ -8,7 +8,7 @@ What is asked:
                the first layer, the word form's most frequent label, each untrained twin at its best layer; and better than the control
                task (a random label for each word type) by `selectivity`. Both must hold
   each_layer   the same of every layer by itself; one confirmed exception refutes it
-  last_layer   the last layer is read better than every other; what refutes it is first of all the rival chosen on the selection half
+  last_layer   the last layer is read better than every other, the rival chosen on the selection half first of all
   order        tasks arise in the order in which they are named. The score of a depth is that of the best layer so far (chosen on the
                selection half); the expected layer is the mean depth of its rises. Four tasks and more: Kendall's tau, with p the larger of
                the bootstrap's and of the share of orders that fit as well. Two or three, for which hardly an order is rare: every
@@ -17,8 +17,8 @@ What is asked:
 Statistics of curves are resampled over documents (percentile intervals).
 
 Controls. Null: untrained twins, held to the same rule (each against the others); labels exchanged among words. Positive: for "order" and
-"band" each task must be read better somewhere than before the first layer (by `gain`), or its expected layer means nothing; exchanged
-labels written into the vectors at the middle depth must be read there, and chosen.
+"band" each task must be read better somewhere than before the first layer (by `gain`), and rise over the depths chosen on the selection
+half, or its expected layer means nothing; exchanged labels written into the vectors at the middle depth must be read there, and chosen.
 Assumptions: documents are independent; "gain" is of accuracy; a linear probe of one fixed penalty. Chunks are read off the tree.
 Source: Hewitt & Liang (2019), Designing and Interpreting Probes with Control Tasks; Tenney, Das & Pavlick (2019), BERT Rediscovers the
 Classical NLP Pipeline, whose probe reads a learned mix of all layers up to a depth, ours the best of them.
@@ -41,6 +41,7 @@ from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control
 from interp.models.anatomy import Anatomy
 from interp.models.untrained import untrained
+from interp.stats.expected_layer import expected_layer
 
 PLANTED_AT_LEAST = 0.95
 
@@ -155,11 +156,13 @@ def run(case: Case[LayerProbe]) -> Finding:
 
 
 def _readable(ours: Ours, name: str) -> Control:
-    """Without a rise there is no depth at which it happens."""
+    """Without a rise, or with none over the depths that were chosen elsewhere, there is no depth at which it happens."""
     one = gain_evidence(ours, name, ours.curves[name])
+    rise = ours.curves[name].so_far.mean(1)
     return Control(
         name=f"{name} is read above the stream before the first layer", kind="positive", value=one.effect, unit="accuracy",
-        passed=passes(one, ours.alpha), detail=f"at least {ours.test.gain}",
+        passed=passes(one, ours.alpha) and bool(np.isfinite(expected_layer(rise))),
+        detail=f"at least {ours.test.gain}; over depths chosen on the selection half {rise[-1] - rise[0]:+.3f}, above 0",
     )  # fmt: skip
 
 

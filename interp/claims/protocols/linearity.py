@@ -13,9 +13,10 @@ x and y are the stream, and the norm alone makes f nonlinear.
 error must reach the smallest effect (that it was chosen speaks against the claim, so no half is set aside); refuted where the bound of
 that layer, at a level shared by all layers, is below it. Unit: the document; all documents are used.
 
-Controls. A random matrix in place of the sublayer, on the same vectors, must come out linear; the sublayer with what stands before its
-output matrix squared must come out nonlinear. A sublayer that gives the same for x and for 0 is a dead hook and raises: it would look
-linear. Untrained twins are none: this is about the architecture, and they must come out as the model does. A gated FFN without its
+Controls. The sublayer with a random matrix in place of what it computes before its output matrix (a norm that is kept included) must come
+out linear: the model runs with it, fed the same vectors through the same hooks, in its own dtype. The sublayer with what stands before its
+output matrix squared must come out nonlinear. What gives the same for x and for 0 is a dead hook and raises: it would look linear.
+Untrained twins are none: this is about the architecture, and they must come out as the model does. A gated FFN without its
 activation is a product of two linear maps, so it is not linear, and comes out so.
 Source: the definition of a linear map; the ratio is that of the catalogue (S1-17).
 What it does not tell: how much of the model's behaviour rests on what is not linear; nor, of "linear", anything between layers: the stack
@@ -61,7 +62,7 @@ class Linearity(Parameters):
 
 @dataclass(frozen=True, kw_only=True)
 class Errors:
-    """Relative errors, axes (error, layer, text): of the sublayers, of a random matrix, of the sublayers with a square in them."""
+    """Relative errors, axes (error, layer, text): of the sublayers, with a random matrix in them, with a square in them."""
 
     ours: np.ndarray
     linear: np.ndarray
@@ -92,7 +93,7 @@ def _plan(case: Case[Linearity]) -> Plan:
         raise ClaimError(f"{case.id}: {case.model.name} {reason}; nothing would be run")
     examples, clusters = _read(case)
     half = sum(len(example) // 2 for example in examples)
-    runs = 6 if case.test.what == "attention_frozen" else 5
+    runs = 11 if case.test.what == "attention_frozen" else 10
     steps = (
         Step(what="the model on the texts", tokens=sum(map(len, examples))),
         Step(what="its sublayers fed", tokens=runs * half),
@@ -147,28 +148,28 @@ def errors_of(case: Case[Linearity], examples: list[Example]) -> Errors:
     maps = SublayerMaps(case.model, case.test.what, keep_norm=case.test.norm == "kept")
     shape = (len(ERRORS), len(maps.sublayers), len(examples))
     found = {name: np.empty(shape) for name in ("ours", "linear", "squared")}
-    matrix = torch.randn(2 * (case.model.anatomy.d_model,), generator=torch.Generator().manual_seed(case.seed), dtype=torch.float64)
     for numbered in by_length(examples):
         numbers = [number for number, _ in numbered]
         ids = torch.tensor([example.ids for _, example in numbered], device=case.model.device)
-        for name, values in _of_batch(maps, ids, matrix).items():
+        for name, values in _of_batch(maps, ids, case.seed).items():
             found[name][:, :, numbers] = values
     return Errors(**found)
 
 
-def _of_batch(maps: SublayerMaps, ids: torch.Tensor, matrix: torch.Tensor) -> dict[str, np.ndarray]:
+def _of_batch(maps: SublayerMaps, ids: torch.Tensor, seed: int) -> dict[str, np.ndarray]:
     half = ids.shape[1] // 2
     inputs, row = maps.inputs(ids), ids[:, :half]
     x, y = ({layer: vector[:, place : place + half].contiguous() for layer, vector in inputs.items()} for place in (0, half))
     patterns = maps.patterns(row, x)
     fed = list(_fed(x, y))
     hidden = [maps.hidden(row, vectors, patterns) for vectors in fed]
-    _refuse_dead(hidden[0], hidden[-1])
-    random = [{layer: vector.double() @ matrix.to(vector.device) for layer, vector in vectors.items()} for vectors in fed]
+    linear = [maps.hidden(row, vectors, patterns, linear=seed) for vectors in fed]
+    for each in (hidden, linear):
+        _refuse_dead(each[0], each[-1])
     squared = [{layer: inner**2 for layer, inner in each.items()} for each in hidden]
     return {
         "ours": _errors(maps, *hidden),
-        "linear": _errors(None, *random),
+        "linear": _errors(maps, *linear),
         "squared": _errors(maps, *squared),
     }
 
@@ -188,13 +189,12 @@ def _refuse_dead(at_x: Vectors, at_zero: Vectors) -> None:
             raise InterventionError(f"layer {layer}: what the sublayer is fed changed nothing in it: a dead hook, or weights that are 0")
 
 
-def _errors(maps: SublayerMaps | None, x: Vectors, y: Vectors, both: Vectors, scaled: Vectors, zero: Vectors) -> np.ndarray:
+def _errors(maps: SublayerMaps, x: Vectors, y: Vectors, both: Vectors, scaled: Vectors, zero: Vectors) -> np.ndarray:
     """Axes: (error, layer, text). Differences are taken in float64 before the output matrix, in which a bias cancels."""
     additive = {layer: both[layer] - x[layer] - y[layer] + zero[layer] for layer in x}
     homogeneous = {layer: scaled[layer] - zero[layer] - FACTOR * (x[layer] - zero[layer]) for layer in x}
-    if maps is not None:
-        additive, homogeneous = maps.written(additive, bias=False), maps.written(homogeneous, bias=False)
-        both, scaled = maps.written(both), maps.written(scaled)
+    additive, homogeneous = maps.written(additive, bias=False), maps.written(homogeneous, bias=False)
+    both, scaled = maps.written(both), maps.written(scaled)
     ratios = [torch.stack([_ratio(over[layer], whole[layer]) for layer in x]) for over, whole in ((additive, both), (homogeneous, scaled))]
     return torch.stack(ratios).double().cpu().numpy()
 
@@ -234,14 +234,15 @@ def _on_average(case: Case[Linearity], errors: np.ndarray, clusters: np.ndarray)
             alpha=case.alpha,
             seed=case.seed,
             families=n_layers,
+            pieces=len(ERRORS),
         )
-        bound = best_upper(mine, clusters, alpha=case.alpha / n_layers)
+        bound = best_upper(mine, clusters, alpha=case.alpha / (n_layers * len(ERRORS)))
         found.append(replace(evidence, upper90=max(evidence.upper90, bound)))
     return tuple(found)
 
 
 def _controls(case: Case[Linearity], found: Errors, clusters: np.ndarray, *, exact: bool) -> tuple[Control, ...]:
-    """A linear map and one that is not, by the rule to which the sublayer is held."""
+    """A linear map in the sublayer's place and one that is not, by the rule to which the sublayer is held."""
     worst, least = float(found.linear.max()), float(found.squared.mean(2).min())
     if exact:
         linear, nonlinear = worst <= case.test.tolerance, bool((found.squared.max((1, 2)) > case.test.tolerance).all())
@@ -277,7 +278,7 @@ PROTOCOL = Protocol(
     needs="texts",
     requires=(),
     family="every layer; the least nonlinear one decides",
-    controls=("a random matrix on the same vectors, which must be linear", "a square inside the sublayer, which must not be"),
+    controls=("a random matrix inside the sublayer, which must be linear", "a square inside the sublayer, which must not be"),
     why_not=_why_not,
     plan=_plan,
     run=run,

@@ -11,11 +11,13 @@ Design. A selector names words of a treebank ("upos=VERB"); every other word is 
                 (`n_draws` draws)
   sparsity      of the neurons behind a word (Hoyer), by layer: against the strongest of untrained twins and of the same FFN reading
                 Gaussian vectors of the same mean and covariance. It decides only where the claim sets `sparser_by`; it is always told
-All that decide must reach their smallest effect. Where mean and resample do not agree there is no verdict ("methods_disagree").
+All that decide must reach their smallest effect; one of them refutes, so that each has a share of alpha for that. Where the verdicts by
+mean and by resample alone are not the same there is none ("methods_disagree"), neither for nor against.
 
 Controls. Null: untrained twins, each with its own selection and against the others; the labels dealt anew within each document; other
 neurons, of which 95 % of the draws must lose less. Twins and dealt labels are held to the unadjusted p of their own best neuron, which is
-easier to pass. Positive: a planted neuron, 1 on the label and 0 elsewhere.
+easier to pass. Positive: the neuron that tells least of the label is made 1 on it and 0 elsewhere while the model runs, at tokens found by
+their characters; read as all are, it must tell the label.
 Assumptions: words without a token behind them, and parts of multiword tokens, are left out; a word's neurons are those at its last token.
 Source: the catalogue, S1-13; sparsity in trained FFNs: Li et al. (2023), The Lazy Neuron Phenomenon; matched random neurons are ours.
 What it does not tell: that the neurons stand for the label rather than for what goes with it (a suffix, a frequent word), nor what they do
@@ -36,11 +38,12 @@ from interp.claims.protocols.parts.selective_neurons import (
     SPARSITY,
     Selective,
     dealt,
+    draws_lose_less,
     gaussian_sparsity,
     kept_for_ablation,
     like_neurons,
     lost_by_document,
-    planted_auroc,
+    planted,
     rows_by_layer,
     selective,
     site_of,
@@ -98,6 +101,7 @@ def _plan(case: Case[NeuronSelectivity]) -> Plan:
         Step(what="the model on the treebank", tokens=words.n_tokens),
         Step(what="the same with Gaussian vectors for its FFNs", tokens=2 * words.n_tokens),
         Step(what=f"{test.n_untrained} untrained twins", tokens=test.n_untrained * words.n_tokens),
+        Step(what="a planted neuron", tokens=half.n_tokens),
         Step(what=f"{test.top_k} neurons and {test.n_draws} draws of others off", tokens=len(HOWS) * (test.n_draws + 2) * half.n_tokens),
     )
     documents, family = np.unique(half.document), 2 * sum(neurons_in_layers(case.model.anatomy))
@@ -123,10 +127,10 @@ def run(case: Case[NeuronSelectivity]) -> Finding:
     controls = (
         *_twins(case, twins),
         _dealt_control(case, by_chance),
-        *(_draws(how, lost[how]) for how in HOWS),
-        _planted(label, words, choose),
+        *(draws_lose_less(how, lost[how]) for how in HOWS),
+        planted(case.model, words.part(~choose), label[~choose], ours, d_mlp),
     )
-    outcome, reason = _decide(evidence, causal, controls, case.alpha)
+    outcome, reason = _decide(evidence, controls, case.alpha)
     direction = "larger" if member < n else "smaller"
     return Finding(
         outcome=outcome,
@@ -182,8 +186,10 @@ def _selectivity(case: Case[NeuronSelectivity], values: np.ndarray, member: int,
         alpha=case.alpha,
         seed=case.seed,
         highest=1.0,
+        pieces=_pieces(case.test),
     )
-    return replace(evidence, upper90=max(evidence.upper90, best_upper(values, documents, alpha=case.alpha) - float(baseline.mean())))
+    bound = best_upper(values, documents, alpha=case.alpha / _pieces(case.test)) - float(baseline.mean())
+    return replace(evidence, upper90=max(evidence.upper90, bound))
 
 
 def _lost(
@@ -219,6 +225,7 @@ def _causal(case: Case[NeuronSelectivity], how: str, lost: np.ndarray) -> Eviden
         alpha=case.alpha,
         seed=case.seed,
         largest=log(case.model.anatomy.d_vocab),
+        pieces=_pieces(case.test),
     )
 
 
@@ -240,14 +247,20 @@ def _sparser(case: Case[NeuronSelectivity], words: Words, choose: np.ndarray, ou
         alpha=case.alpha,
         seed=case.seed,
         highest=1.0,
+        pieces=_pieces(case.test),
     )
 
 
-def _decide(
-    evidence: tuple[Evidence, ...], causal: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float
-) -> tuple[Outcome, Reason]:
-    """As every sampled claim, but that one way of switching off alone decides nothing."""
-    if len({passes(one, alpha) for one in causal}) > 1:
+def _pieces(test: NeuronSelectivity) -> int:
+    """Selectivity, the loss by each way of switching off, and sparsity where it decides."""
+    return 1 + len(HOWS) + (test.sparser_by is not None)
+
+
+def _decide(evidence: tuple[Evidence, ...], controls: tuple[Control, ...], alpha: float) -> tuple[Outcome, Reason]:
+    """As every sampled claim, but that one way of switching off alone decides nothing, neither for nor against."""
+    told, mean, resample, *sparser = evidence
+    found = [decide((told, way, *sparser), controls, alpha) for way in (mean, resample)]
+    if len({outcome for outcome, _ in found}) > 1:
         return "inconclusive", "methods_disagree"
     return decide(evidence, controls, alpha)
 
@@ -268,18 +281,6 @@ def _dealt_control(case: Case[NeuronSelectivity], by_chance: Selective) -> Contr
     evidence = _selectivity(case, best, 0, np.full(best.shape[1], 0.5), "the best neuron for labels dealt anew")
     passed = not passes(evidence, case.alpha)
     return Control(name="labels dealt anew", kind="null", value=evidence.estimate, unit="AUROC", passed=passed)
-
-
-def _draws(how: str, lost: np.ndarray) -> Control:
-    """The share of the draws that lose less than the selective neurons."""
-    share = float((lost[1:].mean(1) < lost[0].mean()).mean())
-    name = f"other neurons switched off ({how}) lose less"
-    return Control(name=name, kind="null", value=share, unit="of the draws", passed=share >= 0.95, detail="at least 0.95 of them")
-
-
-def _planted(label: np.ndarray, words: Words, choose: np.ndarray) -> Control:
-    value = planted_auroc(label[~choose], words.document[~choose])
-    return Control(name="planted neuron", kind="positive", value=value, unit="AUROC", passed=value > 0.99)
 
 
 PROTOCOL = Protocol(

@@ -41,6 +41,7 @@ from interp.texts.example import Example
 
 NAMES = {-1: "previous", 1: "next"}
 RANDOM_TOKENS = 64
+PIECES = 2  # on the texts, and on random tokens
 
 
 class PositionalHead(Parameters):
@@ -182,8 +183,9 @@ def _evidence(
         alpha=alpha,
         seed=seed,
         highest=1.0,
+        pieces=PIECES,
     )
-    bound = best_upper(values, clusters[confirm], alpha=alpha) - float(baseline.mean())
+    bound = best_upper(values, clusters[confirm], alpha=alpha / PIECES) - float(baseline.mean())
     return replace(evidence, upper90=max(bound, evidence.upper90))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.claims.protocols.finding import best_upper, sampled_evidence
+from interp.claims.protocols.finding import sampled_evidence
 from interp.claims.protocols.parts.layer_curves import Curve
 from interp.claims.verdict import Evidence
 from interp.stats.intervals import with_unseen
@@ -27,25 +27,21 @@ def strongest(candidates: Sequence[tuple[str, Curve, int]]) -> tuple[str, np.nda
 
 
 def one_by_one(
-    names: Sequence[str], values: np.ndarray, baseline: np.ndarray, documents: np.ndarray, *, first_alone: bool = False, **told: Any
+    names: Sequence[str], values: np.ndarray, baseline: np.ndarray, documents: np.ndarray, *, pieces: int, **told: Any
 ) -> list[Evidence]:
     """Evidence for each of several rows all of which must pass: alone for supporting (no luck helps to pass all), while what refutes one of
     them is at a level that they share.
 
     Args:
         values, baseline: axes (row, item); a baseline may be one for all, (item,).
-        first_alone: the first row was chosen on other items, so that its own bound refutes.
+        pieces: all that must pass, these rows among them.
         told: what `sampled_evidence` is told besides.
     """
-    wide, alpha = np.broadcast_to(baseline, values.shape), float(told["alpha"])
+    wide = np.broadcast_to(baseline, values.shape)
     found = []
     for number, name in enumerate(names):
         pair: dict[str, Any] = {"values": values[number : number + 1], "baseline": wide[number : number + 1], "clusters": documents}
-        one = sampled_evidence(name=name, member=0, **pair, **told)
-        if not (first_alone and number == 0):
-            shared = best_upper(values[number : number + 1] - wide[number : number + 1], documents, alpha=alpha / len(names))
-            one = replace(one, upper90=max(one.upper90, shared))
-        found.append(replace(one, family=len(names)))
+        found.append(replace(sampled_evidence(name=name, member=0, pieces=pieces, **pair, **told), family=len(names)))
     return found
 
 

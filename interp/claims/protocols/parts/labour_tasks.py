@@ -50,10 +50,9 @@ class Rows:
     cluster: np.ndarray
 
     def batches(self) -> Iterator["Rows"]:
-        """Sixteen rows at a time; a last one by itself goes with those before it, since what stands in for it is another row's."""
-        starts = range(0, max(1, len(self.ids) - 1), AT_ONCE)
-        for start in starts:
-            yield self.part(slice(start, start + AT_ONCE if start != starts[-1] else None))
+        """Sixteen rows at a time."""
+        for start in range(0, len(self.ids), AT_ONCE):
+            yield self.part(slice(start, start + AT_ONCE))
 
     def part(self, rows: slice) -> "Rows":
         """Some of the rows."""

@@ -106,7 +106,7 @@ def _some_layer(ours: Ours) -> list[Evidence]:
     curve, (baseline_name, baseline) = ours.curves[ours.name], _baseline(ours)
     shared: dict[str, Any] = {
         "unit": "accuracy", "values": curve.test[1:], "clusters": ours.tasks[ours.name].documents, "member": curve.best - 1,
-        "alpha": ours.alpha, "seed": ours.seed, "highest": 1.0,
+        "alpha": ours.alpha, "seed": ours.seed, "highest": 1.0, "pieces": 1 + len(ours.by_heart),
     }  # fmt: skip
     what = f"{ours.name}, {_layer(curve.best)}"
     gain = sampled_evidence(name=what, baseline=baseline, baseline_name=baseline_name, smallest_effect=ours.test.margin, **shared)
@@ -125,7 +125,7 @@ def _each_layer(ours: Ours) -> list[Evidence]:
     names = [f"{ours.name}, {_layer(depth)}" for depth in range(1, ours.depth + 1)]
     shared: dict[str, Any] = {
         "unit": "accuracy", "values": curve.test[1:], "documents": ours.tasks[ours.name].documents, "alpha": ours.alpha,
-        "seed": ours.seed, "highest": 1.0,
+        "seed": ours.seed, "highest": 1.0, "pieces": (1 + len(ours.by_heart)) * ours.depth,
     }  # fmt: skip
     gains = one_by_one(names, baseline=baseline, baseline_name=baseline_name, smallest_effect=ours.test.margin, **shared)
     told: dict[str, Any] = {"baseline_name": "a random label for each word type", "smallest_effect": ours.test.selectivity, **shared}
@@ -140,7 +140,7 @@ def _last_layer(ours: Ours) -> list[Evidence]:
     told = ["before L0" if depth == 0 else _layer(depth) for depth in others]
     return one_by_one(
         [f"{ours.name}, the last layer rather than {one}" for one in told], np.broadcast_to(curve.test[-1], curve.test[others].shape),
-        curve.test[others], ours.tasks[ours.name].documents, first_alone=True, unit="accuracy", baseline_name="the other layer",
+        curve.test[others], ours.tasks[ours.name].documents, pieces=len(others), unit="accuracy", baseline_name="the other layer",
         smallest_effect=ours.test.margin, alpha=ours.alpha, seed=ours.seed,
     )  # fmt: skip
 

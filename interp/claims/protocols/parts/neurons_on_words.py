@@ -7,7 +7,7 @@ Axes: (word,) over all words of all texts; (word, neuron).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from interp.models.watch import Keep
 from interp.texts.example import Example
 from interp.texts.words import Word
 
+Feed = Callable[[Sequence[int]], Watcher]
+"""Makes what edits a batch's run; given the places of its texts."""
 _NUMBERS = 2**27  # activations held at a time, 4 bytes each: layers are run in groups of so many
 
 
@@ -95,7 +97,7 @@ def neurons_in_layers(anatomy: Anatomy) -> list[int]:
 
 
 @torch.no_grad()
-def at_words(model: Model, words: Words, kind: Kind, layers: Sequence[int], feed: Watcher | None = None) -> dict[int, torch.Tensor]:
+def at_words(model: Model, words: Words, kind: Kind, layers: Sequence[int], feed: Feed | None = None) -> dict[int, torch.Tensor]:
     """What stands at a point behind each word, float32 on the CPU: layer -> (word, neuron or d_model).
 
     Args: feed: edits what runs, for activations under another input.
@@ -109,21 +111,21 @@ def at_words(model: Model, words: Words, kind: Kind, layers: Sequence[int], feed
     return found
 
 
-def _batches(model: Model, words: Words, kind: Kind, feed: Watcher | None) -> Iterator[tuple[np.ndarray, Keep, np.ndarray]]:
+def _batches(model: Model, words: Words, kind: Kind, feed: Feed | None) -> Iterator[tuple[np.ndarray, Keep, np.ndarray]]:
     """For each batch of texts: which words are in it, what was kept, and the row of each of these words."""
     for numbered in by_length(words.examples):
         row_of = {number: row for row, (number, _) in enumerate(numbered)}
         chosen = np.flatnonzero(np.isin(words.text, list(row_of)))
         keep = Keep(model, [kind])
-        with watching(feed) if feed else nullcontext(), watching(keep):
+        with watching(feed(list(row_of))) if feed else nullcontext(), watching(keep):
             model.run(torch.tensor([example.ids for _, example in numbered]), logits=False)
         yield chosen, keep, np.array([row_of[text] for text in words.text[chosen]], dtype=int)
 
 
-def neurons_by_layer(model: Model, words: Words, feed: Callable[[], Watcher] | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+def neurons_by_layer(model: Model, words: Words, feed: Callable[[], Feed] | None = None) -> Iterator[tuple[int, torch.Tensor]]:
     """Each layer's neurons behind each word, (word, neuron); as many layers in one run as memory allows.
 
-    Args: feed: makes the watcher that edits a run.
+    Args: feed: makes anew, for each group of layers, what edits their runs.
     """
     at_once = max(1, _NUMBERS // (len(words) * model.anatomy.d_mlp))
     layers = range(model.anatomy.n_layers)
@@ -132,14 +134,20 @@ def neurons_by_layer(model: Model, words: Words, feed: Callable[[], Watcher] | N
 
 
 @torch.no_grad()
-def nats_behind(model: Model, words: Words) -> np.ndarray:
-    """What the token behind each word costs, nats. Axes: (word,)."""
+def nats_behind(
+    model: Model, words: Words, block: Callable[[int], AbstractContextManager[object]] = lambda number: nullcontext()
+) -> np.ndarray:
+    """What the token behind each word costs, nats. Axes: (word,).
+
+    Args: block: makes what a batch runs inside of, given the batch's number.
+    """
     found = np.empty(len(words))
     following = words.next_token
-    for numbered in by_length(words.examples):
+    for count, numbered in enumerate(by_length(words.examples)):
         row_of = {number: row for row, (number, _) in enumerate(numbered)}
         chosen = np.flatnonzero(np.isin(words.text, list(row_of)))
-        logits = model.run(torch.tensor([example.ids for _, example in numbered]))
+        with block(count):
+            logits = model.run(torch.tensor([example.ids for _, example in numbered]))
         rows = np.array([row_of[text] for text in words.text[chosen]], dtype=int)
         picked = logits[rows, words.pos[chosen]].float().cpu()
         found[chosen] = torch.nn.functional.cross_entropy(picked, torch.from_numpy(following[chosen]), reduction="none").numpy()
@@ -165,6 +173,42 @@ class GaussianInputs:
     def at(self, point: Point, tensor: torch.Tensor) -> torch.Tensor:
         drawn = torch.randn(tensor.shape, generator=self.generators[point.layer], dtype=torch.float64)
         return (self.mean[point.layer] + drawn @ self.root[point.layer]).to(tensor)
+
+
+class PlantedNeuron:
+    """Makes one neuron 1 at the last token of some words, and 0 at every other token, while the model runs.
+
+    The tokens are found by the words' characters, not by `word_tokens`: whoever reads the neuron through `Words.pos` sees it only where
+    the two agree.
+
+    Args: meant: the words at which it fires. Axes: (word,).
+    """
+
+    kinds = frozenset({"post"})
+
+    def __init__(self, words: Words, meant: np.ndarray, layer: int, neuron: int):
+        self.layer, self.neuron = layer, neuron
+        self.values = [torch.zeros(len(example)) for example in words.examples]
+        self.texts: list[int] = []
+        for place in np.flatnonzero(meant).tolist():
+            text, (start, end) = int(words.text[place]), words.word[place].span
+            spans = enumerate(words.examples[text].spans)
+            self.values[text][max(pos for pos, span in spans if span[0] < end and span[1] > start)] = 1.0
+
+    def of(self, texts: Sequence[int]) -> "PlantedNeuron":
+        """For the batch of these texts."""
+        self.texts = list(texts)
+        return self
+
+    def attend(self, point: Point, call: object) -> None:
+        return None
+
+    def at(self, point: Point, tensor: torch.Tensor) -> torch.Tensor | None:
+        if point.layer != self.layer:
+            return None
+        edited = tensor.clone()
+        edited[:, :, self.neuron] = torch.stack([self.values[text] for text in self.texts]).to(tensor)
+        return edited
 
 
 def _root(values: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ Source: Clark et al. (2019), section 6, distances between heads; the sum over to
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,29 @@ class _Rows:
         """Axes: (text, head, query, key)."""
         rows = torch.cat([self.rows[layer] for layer in sorted(self.rows)], 1)
         return rows / rows.sum(-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
+
+
+class _Planted:
+    """The watcher that makes each head look at one key. `keys`: by layer, axes (head,)."""
+
+    kinds = frozenset({"pattern"})
+
+    def __init__(self, model: Model, keys: dict[int, torch.Tensor]):
+        self.owner, self.keys = id(model.hf), keys
+
+    def at(self, point: Point, tensor: torch.Tensor) -> None:
+        return None
+
+    def attend(self, point: Point, call: AttentionCall) -> None:
+        if point.owner == self.owner:
+            rows = torch.nn.functional.one_hot(self.keys[point.layer], call.shape[3])
+            call.replace(rows[None, :, None].float().expand(call.shape).contiguous())
+
+
+def planting(model: Model, keys: np.ndarray) -> AbstractContextManager[None]:
+    """While the model runs, each head looks at one key, whatever the query. `keys`: of heads layer after layer, axes (head,)."""
+    layers = [layer for layer in range(model.anatomy.n_layers) if model.anatomy.attention(layer)]
+    return watching(_Planted(model, dict(zip(layers, torch.as_tensor(keys).view(len(layers), -1), strict=True))))
 
 
 def divergences(patterns: torch.Tensor) -> np.ndarray:

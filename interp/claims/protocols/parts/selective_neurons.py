@@ -5,7 +5,9 @@ sparsity    of a layer's neurons behind one word: the share that is as good as 0
             measure, and Gini's; the first depends on that tenth, the other two on nothing
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +15,17 @@ import numpy as np
 import torch
 
 from interp.claims.protocols.parts.auroc_by_document import auroc_by_document, difference_by_document
-from interp.claims.protocols.parts.neurons_on_words import GaussianInputs, Words, at_words, nats_behind, neurons_by_layer
-from interp.core.errors import ClaimError
+from interp.claims.protocols.parts.neurons_on_words import (
+    Feed,
+    GaussianInputs,
+    PlantedNeuron,
+    Words,
+    at_words,
+    nats_behind,
+    neurons_by_layer,
+)
+from interp.claims.verdict import Control
+from interp.core.errors import ClaimError, InterventionError
 from interp.interventions.ablate import Recorded, ablate, recorded
 from interp.measures.neurons import hoyer_sparsity
 from interp.models.model import Model
@@ -88,18 +99,28 @@ def gaussian_sparsity(model: Model, words: Words, choose: np.ndarray, seed: int)
     """Sparsity of the FFNs on Gaussian vectors made like what they read on the selection half. Axes: (measure, layer, word)."""
     read = at_words(model, words, "mlp_in", range(model.anatomy.n_layers))
     like = {layer: values[choose] for layer, values in read.items()}
-    return np.stack([sparsity(post) for _, post in neurons_by_layer(model, words, lambda: GaussianInputs(like, seed))], axis=1)
+
+    def feed() -> Feed:
+        gaussian = GaussianInputs(like, seed)
+        return lambda texts: gaussian
+
+    return np.stack([sparsity(post) for _, post in neurons_by_layer(model, words, feed)], axis=1)
 
 
-def planted_auroc(label: np.ndarray, document: np.ndarray) -> float:
-    """What the statistic says of a neuron that is 1 on the label and 0 elsewhere: 1.
+def planted(model: Model, words: Words, label: np.ndarray, found: Selective, d_mlp: Sequence[int]) -> Control:
+    """The neuron that tells least, made 1 behind the label's words while the model runs, and then read as every neuron is."""
+    site = site_of(int(np.abs(found.selection - 0.5).argmin()), d_mlp)
+    layer, neuron = map(int, site[1:].split("N"))
+    post = at_words(model, words, "post", [layer], PlantedNeuron(words, label, layer, neuron).of)[layer]
+    value = float(auroc_by_document(post[:, neuron : neuron + 1], label, words.document).mean())
+    return Control(name="planted neuron", kind="positive", value=value, unit="AUROC", passed=value > 0.99, detail=f"in {site}")
 
-    Example:
-        >>> planted_auroc(np.array([True, False, True]), np.array(["a", "a", "b"]))
-        1.0
-    """
-    neuron = torch.from_numpy(label.astype(np.float32))[:, None]
-    return float(auroc_by_document(neuron, label, document).mean())
+
+def draws_lose_less(how: str, lost: np.ndarray) -> Control:
+    """The share of the draws of other neurons that lose less than the selective ones. Axes: (set, document), the selective first."""
+    share = float((lost[1:].mean(1) < lost[0].mean()).mean())
+    name = f"other neurons switched off ({how}) lose less"
+    return Control(name=name, kind="null", value=share, unit="share of the draws", passed=share >= 0.95, detail="at least 0.95 of them")
 
 
 def dealt(label: np.ndarray, document: np.ndarray, seed: int) -> np.ndarray:
@@ -165,9 +186,48 @@ def lost_by_document(
     """How many nats more the label's words lose than the others, behind them, without each set of neurons. Axes: (set, document)."""
     clean, off = nats_behind(model, words), []
     for sites in sets:
-        with ablate(model, sites, how=how, over=over, seed=seed):
-            off.append(nats_behind(model, words))
+        if how == "mean":
+            with ablate(model, sites, how=how, over=over):
+                off.append(nats_behind(model, words))
+        else:
+            off.append(_nats_resampled(model, words, sites, over, seed))
     return difference_by_document(np.stack(off) - clean, label, words.document)
+
+
+def _nats_resampled(model: Model, words: Words, sites: Sequence[str], over: Recorded, seed: int) -> np.ndarray:
+    """With other texts drawn for every batch: were they drawn once, the same would stand in for the documents of all batches of a size.
+
+    Each neuron is switched off by itself, with the same draw: one that is 0 in all of a batch changes nothing there, and need not.
+    Raises: InterventionError for a neuron that changed nothing in any batch.
+    """
+    silent: Counter[str] = Counter()
+    n_batches = 0
+
+    def block(number: int) -> ExitStack:
+        nonlocal n_batches
+        n_batches, stack = number + 1, ExitStack()
+        for site in sites:
+            stack.enter_context(_off(model, site, over, seed + number, silent))
+        return stack
+
+    found = nats_behind(model, words, block)
+    if dead := [site for site in sites if silent[site] == n_batches]:
+        raise InterventionError(f"putting {', '.join(dead)} to what they are on other texts changed nothing in any text")
+    return found
+
+
+@contextmanager
+def _off(model: Model, site: str, over: Recorded, seed: int, silent: Counter[str]) -> Iterator[None]:
+    """Counts a batch in which the neuron changed nothing."""
+    ran = False
+    try:
+        with ablate(model, site, how="resample", over=over, seed=seed):
+            yield
+            ran = True
+    except InterventionError:
+        if not ran:
+            raise
+        silent[site] += 1
 
 
 def kept_for_ablation(model: Model, words: Words, n_tokens: int, seed: int) -> Recorded:

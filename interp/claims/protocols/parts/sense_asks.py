@@ -1,14 +1,15 @@
 """The four things that "disambiguation" asks of one way of reading, each as evidence for the one rule (see `disambiguation`)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from interp.claims.protocols.finding import sampled_evidence
-from interp.claims.protocols.parts.curve_evidence import Sums, bootstrap_evidence, strongest
+from interp.claims.protocols.finding import best_upper, sampled_evidence
+from interp.claims.protocols.parts.curve_evidence import strongest
 from interp.claims.protocols.parts.layer_curves import Curve
+from interp.claims.rule import passes
 from interp.claims.verdict import Evidence
 from interp.core.errors import ClaimError
 
@@ -105,7 +106,7 @@ def _sublayer_adds(ours: SensesRead) -> list[Evidence]:
         sampled_evidence(
             name=f"{ours.test.sublayer} of L{layer}, {ours.reader}", unit="accuracy", values=after, baseline=baseline.astype(float),
             baseline_name=name, clusters=ours.documents, member=layer, smallest_effect=ours.test.margin, alpha=ours.alpha,
-            seed=ours.seed, highest=1.0,
+            seed=ours.seed, highest=1.0, pieces=1 + len(noise),
         )
         for name, baseline in [("before it", before), *noise]
     ]  # fmt: skip
@@ -156,41 +157,80 @@ def _baseline(ours: SensesRead) -> tuple[str, np.ndarray]:
     return strongest([*without, *twins])
 
 
-def first_resolved(scores: np.ndarray, best: np.ndarray, majority: np.ndarray, within: float, over_majority: float) -> np.ndarray:
+def first_resolved(scores: np.ndarray, best: float, majority: float, within: float, over_majority: float) -> int:
     """The first depth that is within `within` of the best and `over_majority` above the most frequent sense; one more than there are layers
-    where none is.
+    where none is. To be asked of other items than those that then confirm it: the first of a noisy curve comes too early.
 
-    Args: scores: accuracy by depth, the stream before the first layer first, axes (sample, depth); best, majority: axes (sample,).
+    Args: scores: accuracy by depth, the stream before the first layer first, axes (depth,).
 
     Example:
-        >>> first_resolved(np.array([[0.5, 0.7, 0.89, 0.9]]), np.array([0.9]), np.array([0.5]), 0.02, 0.1).tolist()
-        [2]
+        >>> first_resolved(np.array([0.5, 0.7, 0.89, 0.9]), 0.9, 0.5, 0.02, 0.1)
+        2
     """
-    there = (scores >= best[:, None] - within - 1e-12) & (scores >= majority[:, None] + over_majority - 1e-12)
-    return np.where(there.any(1), there.argmax(1), scores.shape[1])
-
-
-def _left(ours: SensesRead, sums: Sums) -> Callable[[np.ndarray], np.ndarray]:
-    """The share of the depth that is left when the sense is resolved, as a statistic of sums."""
-
-    def left(drawn: np.ndarray) -> np.ndarray:
-        (scores,) = sums.scores(drawn)
-        by_depth, majority = scores[:, :-1], scores[:, -1]
-        best = by_depth[:, ours.outputs.best]
-        return 1 - first_resolved(by_depth, best, majority, ours.test.within, ours.test.over_majority) / ours.layers
-
-    return left
+    there = (scores >= best - within - 1e-12) & (scores >= majority + over_majority - 1e-12)
+    return int(there.argmax()) if there.any() else len(scores)
 
 
 def _resolved_by(ours: SensesRead) -> list[Evidence]:
-    sums = Sums([np.concatenate([ours.outputs.test, ours.majority.test])], [ours.documents])
-    return [
-        bootstrap_evidence(
-            sums.resampled(_left(ours, sums), ours.seed), name=f"depth left when the sense is resolved, {ours.reader}", unit="of the depth",
-            baseline=0.0, baseline_name="resolved after the last layer", smallest_effect=_depth_left(ours.test),
-            lowest=-1 / ours.layers, highest=1.0, family=1, alpha=ours.alpha,
-        )
-    ]  # fmt: skip
+    """The depth that the selection half chose, and that it is as good there as it must be."""
+    test, check = ours.test, ours.outputs.check.mean(1)
+    best = ours.outputs.best
+    first = first_resolved(check, check[best], float(ours.majority.check.mean()), test.within, test.over_majority)
+    tests = _tests(ours, first if first <= ours.layers else best, best)
+    holds, left, nowhere = all(passes(one, ours.alpha) for one in tests), 1 - first / ours.layers, -1 / ours.layers
+    powers = [one.power for one in tests if one.power is not None]
+    needed = [one.n_for_power for one in tests if one.n_for_power is not None]
+    depth = replace(
+        tests[0], name=f"depth left when the sense is resolved, {ours.reader}", unit="of the depth", estimate=left, baseline=0.0,
+        baseline_name="resolved after the last layer", effect=left, low=left if holds else nowhere, high=_most_left(ours, 0.025),
+        upper90=_most_left(ours, ours.alpha), smallest_effect=_depth_left(test), highest=1.0, p_adjusted=None, power=min(powers),
+        n_for_power=max(needed, default=None),
+    )  # fmt: skip
+    return [depth, *tests]
+
+
+def _tests(ours: SensesRead, depth: int, best: int) -> list[Evidence]:
+    """A chosen depth over the most frequent sense, and less than `within` below every layer: shown for the one that comes closest to it, as
+    the best that was chosen may not be the best (any effect above 0 will do; the power is for a depth as good as that one).
+
+    They refute where all depths up to `by` fail in the same: another one may be resolved where this one is not.
+    """
+    assert ours.test.by is not None  # the parameters saw to it
+    curve, majority = ours.outputs.test, ours.majority.test[0]
+    early = curve[: int(ours.test.by * ours.layers + 1e-9) + 1]
+    shared: dict[str, Any] = {
+        "unit": "accuracy", "values": curve[depth : depth + 1], "clusters": ours.documents, "member": 0, "alpha": ours.alpha,
+        "seed": ours.seed, "pieces": 2,
+    }  # fmt: skip
+    state = _state(2 * depth)
+    over = sampled_evidence(
+        name=f"sense, {state}, {ours.reader}", baseline=majority, baseline_name="the most frequent sense",
+        smallest_effect=ours.test.over_majority, highest=1.0, **shared,
+    )  # fmt: skip
+    over = replace(over, upper90=max(over.upper90, best_upper(early - majority, ours.documents, alpha=ours.alpha / 2)))
+    rivals = [one for one in range(1, len(curve)) if one != depth]
+    rival = max(rivals, key=lambda one: best_upper((curve[one] - curve[depth])[None], ours.documents, alpha=0.025))
+    near = sampled_evidence(
+        name=f"as good {state} as {_state(2 * rival)}, {ours.reader}", baseline=curve[rival] - ours.test.within,
+        smallest_effect=ours.test.within, baseline_name=f"that less {ours.test.within}", largest=1 + ours.test.within, **shared,
+    )  # fmt: skip
+    behind = early - curve[best] + ours.test.within
+    upper = max(near.upper90, best_upper(behind, ours.documents, alpha=ours.alpha / 2, largest=1 + ours.test.within))
+    return [over, replace(near, upper90=upper, smallest_effect=0.0)]
+
+
+def _most_left(ours: SensesRead, alpha: float) -> float:
+    """The share of the depth that is left after the first depth that is not shown to be unresolved.
+
+    Only the first truly resolved depth could be passed over wrongly, in one of two ways: each has half of alpha, and depths share nothing.
+    """
+    curve, least = ours.outputs.test, ours.outputs.test[ours.outputs.best] - ours.test.within
+    for depth, hits in enumerate(curve):
+        over = best_upper((hits - ours.majority.test[0])[None], ours.documents, alpha=alpha / 2)
+        near = best_upper((hits - least)[None], ours.documents, alpha=alpha / 2, largest=1 + ours.test.within)
+        if over >= ours.test.over_majority and near >= 0:
+            return 1 - depth / ours.layers
+    return -1 / ours.layers
 
 
 def _depth_left(test: "Disambiguation") -> float:

@@ -36,11 +36,12 @@ class Senses:
         """The documents of the occurrences on which effects are tested."""
         return self.items.document[self.parts.test]
 
-    def majority(self) -> Curve:
-        """The word's most frequent sense, as a curve of one depth."""
+    def majority(self, labels: np.ndarray | None = None) -> Curve:
+        """The word's most frequent sense, as a curve of one depth; of other labels, where some are given."""
         items, split = self.items, self.parts
-        check = form_hits(items.form, items.label, split.learn, split.check)
-        test = form_hits(items.form, items.label, split.selection, split.test)
+        labels = items.label if labels is None else labels
+        check = form_hits(items.form, labels, split.learn, split.check)
+        test = form_hits(items.form, labels, split.selection, split.test)
         return Curve(check=check[None].astype(float), test=test[None].astype(float))
 
     def bag(self) -> Curve:
@@ -82,7 +83,8 @@ def sense_curves(model: Model, senses: Senses, *, noise: bool) -> Arrays:
 
 def meaningless_curves(model: Model, senses: Senses, planted: int) -> Arrays:
     """Senses exchanged among the occurrences of each word: "shuffled READER check" and "... test"; and "planted ...", the same where in the
-    state `planted` they are written into the vectors. Axes (state, item), bool."""
+    state `planted` they are written into the vectors; axes (state, item), bool. And "majority check" and "... test": hits of a word's most
+    frequent sense as exchanged, axes (1, item)."""
     labels, rng = senses.items.label.copy(), np.random.default_rng(senses.seed)
     for word in np.unique(senses.items.form):
         of = np.flatnonzero(senses.items.form == word)
@@ -92,7 +94,8 @@ def meaningless_curves(model: Model, senses: Senses, planted: int) -> Arrays:
         plain = senses.fitted(vectors, labels)
         _keep(found, plain, "shuffled ")
         _keep(found, senses.fitted(with_planted(vectors, labels, senses.seed), labels) if state == planted else plain, "planted ")
-    return {name: np.stack(hits) for name, hits in found.items()}
+    majority = senses.majority(labels)
+    return {**{name: np.stack(hits) for name, hits in found.items()}, "majority check": majority.check, "majority test": majority.test}
 
 
 def _keep(found: dict[str, list[np.ndarray]], hits: dict[str, np.ndarray], prefix: str) -> None:

@@ -12,6 +12,7 @@ What it does not tell: anything about inputs that no text gives; it feeds whatev
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -30,22 +31,44 @@ Vectors = Mapping[int, torch.Tensor]
 
 
 class _Fed:
-    """Gives each layer's sublayer a prepared input, a prepared pattern where there is one, and keeps what it computes inside."""
+    """Gives each layer's sublayer a prepared input, and a prepared pattern where there is one."""
 
-    def __init__(self, reads: Kind, inside: tuple[Kind, ...], inputs: Vectors, patterns: Vectors | None):
-        self.reads, self.inputs, self.patterns = reads, inputs, patterns
-        self.kinds: frozenset[str] = frozenset({reads, *inside, *(("pattern",) if patterns is not None else ())})
-        self.seen: dict[tuple[Kind, int], torch.Tensor] = {}
+    def __init__(self, reads: Kind, inputs: Vectors, patterns: Vectors | None):
+        self.inputs, self.patterns = inputs, patterns
+        self.kinds: frozenset[str] = frozenset({reads, *(("pattern",) if patterns is not None else ())})
 
     def attend(self, point: Point, call: AttentionCall) -> None:
         assert self.patterns is not None  # it is not called otherwise
         call.replace(self.patterns[point.layer])
 
+    def at(self, point: Point, tensor: torch.Tensor) -> torch.Tensor:
+        return self.inputs[point.layer].to(tensor)
+
+
+class _Linear:
+    """Puts a matrix in the place of what a sublayer computes before its output matrix, in the run and in the model's dtype.
+
+    Each layer has its own, drawn; where two activations are multiplied, the second becomes 1.
+    """
+
+    def __init__(self, reads: Kind, inside: tuple[Kind, ...], seed: int):
+        self.reads, self.first, self.seed = reads, inside[0], seed
+        self.kinds: frozenset[str] = frozenset({reads, *inside})
+        self.fed: dict[int, torch.Tensor] = {}
+
+    def attend(self, point: Point, call: AttentionCall) -> None:
+        return None
+
     def at(self, point: Point, tensor: torch.Tensor) -> torch.Tensor | None:
         if point.kind == self.reads:
-            return self.inputs[point.layer].to(tensor)
-        self.seen[point.kind, point.layer] = tensor.detach()
-        return None
+            self.fed[point.layer] = tensor
+            return None
+        if point.kind != self.first:
+            return torch.ones_like(tensor)
+        fed, width = self.fed[point.layer], tensor.shape[2:].numel()
+        generator = torch.Generator().manual_seed(self.seed + point.layer)
+        matrix = torch.randn(fed.shape[-1], width, generator=generator) / fed.shape[-1] ** 0.5
+        return (fed @ matrix.to(fed)).view_as(tensor)
 
 
 class SublayerMaps:
@@ -89,24 +112,29 @@ class SublayerMaps:
             self.model.run(ids, logits=False)
         return fed.found
 
-    def hidden(self, ids: torch.Tensor, vectors: Vectors, patterns: Vectors | None = None) -> dict[int, torch.Tensor]:
+    def hidden(
+        self, ids: torch.Tensor, vectors: Vectors, patterns: Vectors | None = None, *, linear: int | None = None
+    ) -> dict[int, torch.Tensor]:
         """What stands before each layer's output matrix when it is fed these, float64. Axes: (batch, pos, neuron or head x d_head).
 
         Args:
             ids: any tokens of the same shape; they are not looked at.
             patterns: attention to hold.
+            linear: the seed of a matrix that is put in the place of what is computed, with the norm before it; None: none is.
         Raises: CheckFailed for what is not finite.
         """
-        fed = _Fed(self.reads, self.inside, self._read(vectors), patterns)
-        with watching(fed):
+        given = self._read(vectors) if linear is None else vectors
+        fed, keep = _Fed(self.reads, given, patterns), Keep(self.model, self.inside)
+        put = nullcontext() if linear is None else watching(_Linear(self.reads, self.inside, linear))
+        with watching(fed), put, watching(keep):
             self.model.run(ids, logits=False)
-        found = {layer: self._product(fed, layer) for layer in self.sublayers}
+        found = {layer: self._product(keep, layer) for layer in self.sublayers}
         if not all(one.isfinite().all() for one in found.values()):
             raise CheckFailed(f"{self.model.name}: what a sublayer computes is not finite; load the model in float32")
         return found
 
-    def _product(self, fed: _Fed, layer: int) -> torch.Tensor:
-        first, *more = (wide(fed.seen[kind, layer]) for kind in self.inside)
+    def _product(self, keep: Keep, layer: int) -> torch.Tensor:
+        first, *more = (wide(keep.arrays[Point(kind=kind, layer=layer).name]) for kind in self.inside)
         for factor in more:
             first = first * factor
         return first.flatten(-2) if self.inside == ("z",) else first

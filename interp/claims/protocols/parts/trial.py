@@ -63,6 +63,7 @@ class Trial:
         self.setup = setup
         self.document = next(iter(questions.values())).document
         self.comparisons: list[Comparison] = []
+        self.pieces = 1 + len(stand_ins)
         choose, self.confirm = halves(self.document, setup.seed)
         self.hits = looked.hits(questions, setup.members)
         offsets = {name: best_offset(asked, choose) for name, asked in questions.items()}
@@ -102,6 +103,7 @@ class Trial:
             seed=self.setup.seed,
             highest=highest,
             families=self.setup.families,
+            pieces=self.pieces,
         )
 
     def rows(self) -> dict[str, list[float]]:

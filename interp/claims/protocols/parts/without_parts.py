@@ -39,6 +39,7 @@ Block = Callable[[Batch, int], AbstractContextManager]
 """Makes what a batch runs inside of; the number is the batch's."""
 FFN = " FFN"
 FEWEST_TOKENS, OTHERS, AT_ONCE = 8, 16, 1024  # tokens of a text; texts to take values from; tokens that run together
+SAME = 1e-5  # of the largest value: what is computed in another batch is rounded otherwise
 
 
 def parts_of(anatomy: Anatomy, kind: Literal["heads", "ffns"]) -> Parts:
@@ -146,14 +147,14 @@ class Bench:
 
     def change(self, parts: Sequence[str], how: How, half: np.ndarray) -> np.ndarray:
         """What the parts are worth in each text of a half, nats per token. Axes: (text,)."""
-        live = [part for part in parts if not self._constant(part)]
+        live = [part for part in parts if not self.constant(part)]
         if not live:
             return np.zeros(int(half.sum()))
         return self._costs(half, lambda batch, number: self._without(live, how, batch, number)) - self.clean[half]
 
     def direct(self, part: str, how: How, half: np.ndarray) -> np.ndarray:
         """The same while all that stands behind the part writes as before. Axes: (text,)."""
-        if self._constant(part):
+        if self.constant(part):
             return np.zeros(int(half.sum()))
 
         def held(batch: Batch, number: int) -> ExitStack:
@@ -177,7 +178,7 @@ class Bench:
         ffns = {layer: torch.cat([row["mlp_out", layer] for row in rows]) for layer in layers if self.model.anatomy.ffn(layer)}
         return (recorded(self.model, heads, self.texts.others) if heads else None), ffns
 
-    def _constant(self, part: str) -> bool:
+    def constant(self, part: str) -> bool:
         """Whether a head is the same on all other texts."""
         heads, _ = self._values
         if part.endswith(FFN) or heads is None:
@@ -185,6 +186,28 @@ class Bench:
         site = self.model.anatomy.head(part)
         values = heads.values[place_of(site)][:, :, site.index]
         return bool((values == values[:1]).all())
+
+    def always_same(self, part: str) -> bool:
+        """Whether a head is the same on the texts as well: no more than rounding would change without it."""
+        return part in self._always_same
+
+    @cached_property
+    def _always_same(self) -> set[str]:
+        same = {part for part in parts_of(self.model.anatomy, "heads") if self.constant(part)}
+        for numbered in by_length(self.texts.examples, max_tokens=AT_ONCE) if same else ():
+            batch, keep = Batch.of(numbered, self.model.device), Keep(self.model, ["z"])
+            with watching(keep):
+                self.model.run(batch.ids, logits=False)
+            same = {part for part in same if self._as_recorded(part, keep, batch.ids.shape[1])}
+        return same
+
+    def _as_recorded(self, part: str, keep: Keep, n: int) -> bool:
+        site, heads = self.model.anatomy.head(part), self._values[0]
+        known = heads.values[place_of(site)][:1, :n, site.index] if heads else torch.zeros(())
+        seen = keep.arrays[Point(kind="z", layer=site.layer).name][:, :, site.index]
+        return bool(
+            torch.allclose(seen.float(), known.to(seen.device).float().expand_as(seen), rtol=0.0, atol=SAME * float(known.abs().max()))
+        )
 
     def _without(self, parts: Sequence[str], how: How, batch: Batch, number: int) -> ExitStack:
         stack, seed = ExitStack(), self.seed + number
