@@ -9,9 +9,10 @@ import interp
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols.arithmetic import published
+from interp.claims.protocols.parts.exact import can_be_false
 from interp.claims.protocols.parts.expression import Expression
 from interp.claims.protocols.parts.model_shape import model_quantities, unplaced
-from interp.claims.protocols.parts.shapes import NUMBERS, QUANTITIES, Shape, quantities
+from interp.claims.protocols.parts.shapes import NUMBERS, QUANTITIES, Shape, as_usual, quantities
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
 
@@ -39,6 +40,19 @@ AS_BUILT = {
     "Mistral-7B": lambda: hf.MistralForCausalLM(hf.MistralConfig()),
     "Gemma-7B": lambda: hf.GemmaForCausalLM(hf.GemmaConfig()),
 }
+T5_LARGE = {"d_model": 1024, "d_kv": 128, "num_layers": 1}
+PART_BUILT = {
+    "GPT-J": (lambda: hf.GPTJModel(hf.GPTJConfig(n_layer=1)).h[0], "attn", "mlp"),
+    "T5-3B": (lambda: hf.T5Model(hf.T5Config(**T5_LARGE, d_ff=16384, num_heads=32)).decoder.block[0].layer, "1.EncDecAttention", ""),
+    "T5-11B": (lambda: hf.T5Model(hf.T5Config(**T5_LARGE, d_ff=65536, num_heads=128)).decoder.block[0].layer, "1.EncDecAttention", ""),
+    "GPT-3": (lambda: hf.GPT2Model(hf.GPT2Config(n_embd=12288, n_layer=1, n_head=96)).h[0], "attn", "mlp"),
+    "GPT-NeoX-20B": (lambda: hf.GPTNeoXModel(hf.GPTNeoXConfig(num_hidden_layers=1)).layers[0], "attention", "mlp"),
+    "Gemma-7B": (lambda: hf.GemmaModel(hf.GemmaConfig(num_hidden_layers=1)).layers[0], "self_attn", "mlp"),
+}
+
+
+def count(module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
 
 
 @pytest.mark.parametrize("name", AS_BUILT)
@@ -46,7 +60,28 @@ def test_the_formula_counts_the_model_in_full_size_exactly(name):
     with torch.device("meta"):
         built = AS_BUILT[name]()
     shape = next(shape for shape in published() if shape.name == name)
-    assert quantities(shape)["parameters"] == sum(weight.numel() for weight in built.parameters())
+    assert quantities(shape)["parameters"] == count(built)
+    assert shape.parameters_counted == (None if name == "GPT-3" else count(built))
+
+
+@pytest.mark.parametrize("name", PART_BUILT)
+def test_the_formula_counts_the_parts_of_a_layer_exactly(name):
+    """Where biases are in all, in FFNs only, and nowhere."""
+    build, attention, ffn = PART_BUILT[name]
+    with torch.device("meta"):
+        layer = build()
+    known = {shape.name: quantities(shape) for shape in published()}[name]
+    assert known["layer_attention_parameters"] == count(layer.get_submodule(attention))
+    assert not ffn or known["layer_ffn_parameters"] == count(layer.get_submodule(ffn))
+
+
+def test_what_is_not_known_of_a_shape_is_not_made_up():
+    bare = {"name": "x", "d_model": 4096, "d_ff": 16384, "n_heads": 16, "n_layers": 2, "gated": False}
+    assert not {"d_head", "n_key_value_heads", "d_attention", "qkv_weights"} & quantities(Shape(**bare)).keys()
+    heads = {**bare, "d_head": 256, "n_key_value_heads": 16}
+    assert not {name for name in quantities(Shape(**heads)) if "parameters" in name}
+    assert quantities(Shape(**heads, attention_bias=False))["layer_attention_parameters"] == 67_108_864
+    assert not any(shape.d_head is None and "d_head" in quantities(shape) for shape in published())
 
 
 def test_counts_that_others_made():
@@ -54,10 +89,15 @@ def test_counts_that_others_made():
     assert known["BERT-base"]["parameters"] == 109_482_240
     assert known["GPT-2 XL"]["parameters"] == 1_557_611_200
     assert (known["BERT-base"]["layer_parameters"], known["BERT-base"]["block_parameters"]) == (7_087_872, 85_054_464)
-    assert (known["Vaswani base"]["layer_parameters"], known["Vaswani base"]["stack_parameters"]) == (3_152_384, 18_914_304)
-    wide = Shape(name="4096", d_model=4096, d_ff=16384, n_heads=32, gated=False)
+    with torch.device("meta"):
+        torchs = count(torch.nn.TransformerEncoderLayer(512, 8, 2048))
+    base = next(shape for shape in published() if shape.name == "Vaswani base")
+    biased = quantities(base.model_copy(update={"attention_bias": True}))
+    assert (torchs, biased["layer_parameters"], biased["stack_parameters"]) == (3_152_384, 3_152_384, 18_914_304)
+    assert known["Vaswani base"]["layer_parameters"] == 3_152_384 - 4 * 512  # the paper's attention is matrices alone
+    wide = as_usual(Shape(name="4096", d_model=4096, d_ff=16384, n_heads=32, gated=False, attention_bias=False, ffn_bias=True))
     assert quantities(wide)["layer_ffn_parameters"] == 134_238_208
-    assert quantities(wide.model_copy(update={"attention_bias": False}))["layer_attention_parameters"] == 67_108_864
+    assert quantities(wide)["layer_attention_parameters"] == 67_108_864
     shares = {name: round(100 * one["ffn_parameters"] / one["parameters"], 1) for name, one in known.items() if "parameters" in one}
     assert shares["BERT-base"] == 51.8
     assert shares["GPT-2 small"] == 45.5
@@ -67,7 +107,7 @@ def test_counts_that_others_made():
     assert shares["LLaMA-3-8B"] == 70.2
 
 
-TINY = {"d_model": 16, "d_ff": 24, "n_layers": 2, "n_heads": 4, "d_vocab": 31}
+TINY = {"d_model": 16, "d_ff": 24, "n_layers": 2, "n_heads": 4, "d_vocab": 31, "attention_bias": True, "ffn_bias": True}
 ROTARY = {**TINY, "causal": True, "attention_bias": False, "ffn_bias": False, "norm": "rms", "final_norm": True, "tied": False}
 SHAPES = {
     "gpt2": {**TINY, "causal": True, "gated": False, "positions": 40, "final_norm": True},
@@ -87,7 +127,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_formula_and_count_agree_on_every_quantity(tiny_named, name):
     """Two ways to the same numbers: from the sizes, and module by module. T5's buckets are counted with its attention, or not."""
-    written, counted = quantities(Shape(name=name, **SHAPES[name])), model_quantities(tiny_named(name).model)
+    written, counted = quantities(as_usual(Shape(name=name, **SHAPES[name]))), model_quantities(tiny_named(name).model)
     assert counted["parameters"] == sum(weight.numel() for weight in drawn(name).parameters()) == written["parameters"]
     apart = {"parameters_reported"} | ({key for key in NUMBERS if "parameters" in key} if name == "t5" else set())
     for key in NUMBERS.keys() - apart:
@@ -161,6 +201,39 @@ def test_a_statement_that_nothing_could_make_false_decides_nothing(model):
         assert verdict.controls[0].value == 1.0
 
 
+WRITTEN = {"over": "shapes", "shapes": [{"name": "a", "d_model": 512, "n_heads": 8}, {"name": "b", "d_model": 1024, "n_heads": 16}]}
+
+
+@pytest.mark.parametrize(
+    ("statement", "test"),
+    [
+        ("d_head == d_model / n_heads", WRITTEN),
+        ("qkv_weights == 3 * d_model ** 2", WRITTEN),
+        ("d_attention == n_heads * d_head", {"over": "published"}),
+        ("ffn_parameters < parameters", {"over": "published"}),
+        ("d_attention == n_heads * d_head", {}),
+        ("d_ff > d_model", {"where": "d_ff == 4 * d_model"}),
+        ("d_ff > d_model", {"where": "d_ff == 4 * d_model", "over": "published"}),
+        ("n_encoder_layers == n_layers", {"where": "n_decoder_layers == 0", "over": "published"}),
+    ],
+)
+def test_what_follows_from_the_formulas_or_from_where_decides_nothing(model, statement, test):
+    verdict = judge(claim(statement, **test), model)
+    assert (verdict.outcome, verdict.reason) == ("inconclusive", "control_failed")
+    assert (verdict.controls[0].value, verdict.controls[0].passed, verdict.controls[1].passed) == (1.0, False, True)
+
+
+def test_where_narrows_the_draws_and_says_when_it_leaves_none(model):
+    narrow = claim("d_ff == 2048", over="published", where="d_ff == 4 * d_model and name == 'Vaswani base'")
+    control = judge(narrow, model).controls[0]
+    assert control.passed
+    assert 0 < control.value < 1
+    assert control.detail == "must not be all; 200 draws where d_ff == 4 * d_model and name == 'Vaswani base'"
+    statement, where = Expression("d_ff > 1", QUANTITIES), Expression("d_ff == 1", QUANTITIES)
+    none = can_be_false("drawn", statement, lambda: {"d_ff": 5}, where)
+    assert (none.passed, none.detail) == (False, "no draw where d_ff == 1: whether it could be false is not known")
+
+
 def test_a_wrong_count_in_the_table_decides_nothing(model, monkeypatch):
     from interp.claims.protocols import arithmetic
 
@@ -195,6 +268,9 @@ def test_what_cannot_be_said_is_refused_with_what_can(model):
             claim(wrong)
     with pytest.raises(ClaimError, match=r"no configuration is left .* there are Vaswani base, Vaswani big"):
         judge(claim("d_ff > 1", over="published", where="name == 'x'"), model)
+    unbiased = {"name": "x", "d_model": 8, "n_heads": 2}
+    with pytest.raises(ClaimError, match=r"no configuration is left .* there are x; too little is known of x"):
+        judge(claim("layer_attention_parameters == 256", over="shapes", shapes=[unbiased]), model)
     with pytest.raises(ClaimError, match="no shape came"):
         judge(claim("d_ff > 1", over="shapes"), model)
     with pytest.raises(ClaimError, match="two shapes are named 'x'"):

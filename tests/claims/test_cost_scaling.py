@@ -40,6 +40,7 @@ def test_every_part_is_counted_as_it_must_be(tiny_named, name):
     assert found["projection_flops"] == sum(4 * n * a.d_model * (heads + keys) for heads in width.values())
     neurons = sum(sublayer.n_neurons for sublayer in a.sublayers() if sublayer.kind == "mlp")
     assert found["ffn_flops"] == (6 if a.gated else 4) * n * a.d_model * neurons
+    assert (found["lost_flops"], found["empty_parts"]) == (0, 0)
     assert found["total_flops"] > found["score_flops"] + found["projection_flops"] + found["ffn_flops"]
 
 
@@ -49,6 +50,23 @@ def test_a_counter_that_does_not_know_fused_attention_is_found_out(model, monkey
     assert miscounted(torch.device("cpu")) == 4 * 2 * 16 * 16 * 8
     verdict = judge(claim(against="n_tokens", statement="score_flops == 0"), model)
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "control_failed")
+
+
+def test_a_part_that_the_counter_lost_does_not_refute(model, monkeypatch):
+    found = flops._flops_at
+    monkeypatch.setattr(flops, "_flops_at", lambda model, path, by_module: 0 if "mlp" in path else found(model, path, by_module))
+    verdict = judge(claim(against="n_tokens", statement="ffn_flops == 4 * n_layers * n_tokens * d_model * d_ff"), model)
+    assert (verdict.outcome, verdict.reason) == ("inconclusive", "control_failed")
+    assert [control.passed for control in verdict.controls] == [True, False, False, True]
+    assert verdict.controls[1].value == 4 * model.anatomy.n_layers
+
+
+def test_an_exponent_that_another_power_fits_too_decides_nothing(model, monkeypatch):
+    wide = judge(claim(against="n_tokens", of="score_flops", exponent=1.4, tolerance=0.9), model)
+    assert (wide.outcome, wide.reason, round(wide.controls[-1].value, 6)) == ("inconclusive", "control_failed", 0.6)
+    monkeypatch.setattr(cost_scaling, "exponents", lambda values, sizes: 2.0)
+    blind = judge(claim(against="n_tokens", of="score_flops", exponent=2), model)
+    assert (blind.reason, blind.controls[-1].passed) == ("control_failed", False)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +117,7 @@ class Clock:
         return seconds * np.exp(self.noise * rng.standard_normal((rounds, len(works)))) * (1 + rng.random((rounds, 1)))
 
 
+SECONDS = {"measure": "seconds", "against": "n_tokens", "smallest_exponent": 0.5, "smallest_exponent_source": "a test"}
 LINEAR, FLAT = (lambda size: size), (lambda size: 1.0)
 
 
@@ -116,7 +135,7 @@ LINEAR, FLAT = (lambda size: size), (lambda size: 1.0)
 )
 def test_seconds_are_decided_like_anything_sampled(model, monkeypatch, clock, grows, outcome, reason):
     monkeypatch.setattr(cost_scaling, "interleaved_s", clock)
-    verdict = judge(claim(measure="seconds", against="n_tokens", grows=grows), model)
+    verdict = judge(claim(**SECONDS, grows=grows), model)
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
     assert verdict.evidence[0].n_clusters == 48
 
@@ -130,7 +149,7 @@ def test_a_clock_that_grows_with_the_name_decides_nothing(model, monkeypatch):
             return found
 
     monkeypatch.setattr(cost_scaling, "interleaved_s", Lying(LINEAR))
-    verdict = judge(claim(measure="seconds", against="n_tokens", grows=True), model)
+    verdict = judge(claim(**SECONDS, grows=True), model)
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "null_also_passes")
 
 
@@ -151,6 +170,8 @@ def test_what_is_said_must_fit_what_is_measured():
         ({"measure": "seconds", "exponent": 1}, "exponent came to say about seconds; expected grows"),
         ({"statement": "flops > 1"}, "there is no quantity 'flops'; expected some of score_flops"),
         ({"exponent": 1, "rounds": 5}, "rounds"),
+        ({"measure": "seconds", "grows": True}, "seconds need smallest_exponent"),
+        ({"measure": "seconds", "grows": True, "smallest_exponent": 0.5}, "and smallest_exponent_source"),
     ]:
         with pytest.raises(ClaimError, match=told):
             claim(against="n_tokens", **wrong)
@@ -162,5 +183,5 @@ def test_plan_bytes_and_json(model):
     assert plan(exact, model).n_items == first.evidence[0].n_items == 4
     assert first.untimed().to_json() == second.untimed().to_json()
     assert Verdict.from_json(first.to_json()) == first
-    timed = plan(claim(measure="seconds", against="n_tokens", grows=True), model)
+    timed = plan(claim(**SECONDS, grows=True), model)
     assert (timed.n_clusters, timed.tokens) == (48, 3 * 480 * 145)

@@ -8,6 +8,7 @@ import pytest
 import interp
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import judge, plan
+from interp.claims.protocols import published_number
 from interp.claims.protocols.published_number import equal_as_quoted, published_numbers
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
@@ -51,6 +52,37 @@ def test_what_was_never_published_is_not_refuted(model):
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "not_published")
     assert "has no row N=12" in verdict.summary
     assert "N=2, N=4, N=6, N=8" in verdict.summary
+
+
+def test_a_row_that_is_filed_elsewhere_is_not_said_to_be_missing(model):
+    with pytest.raises(ClaimError, match="row 'h=16' of table 3 was not copied; expected one of base, big"):
+        judge(claim(table="3", row="h=16", says="25.8"), model)
+
+
+@pytest.mark.parametrize("row", ["h=1", "h=8", "h=32"])
+def test_a_look_up_that_gives_the_wrong_row_decides_nothing(model, monkeypatch, row):
+    real = published_number._row
+    asked = claim(table="3A", row="h=16", says="25.8")
+    assert judge(asked, model).outcome == "supported"
+    wrong = published_numbers()["vaswani-2017"]["tables"]["3A"]["rows"][row]
+    monkeypatch.setattr(published_number, "_row", lambda case: (real(case)[0], wrong))
+    verdict = judge(asked, model)
+    assert (verdict.outcome, verdict.reason) == ("inconclusive", "control_failed")
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_comparison_that_gives_one_answer_decides_nothing(model, monkeypatch, answer):
+    monkeypatch.setattr(published_number, "equal_as_quoted", lambda says, published: answer)
+    assert judge(claim(table="3A", row="h=16", says="25.8"), model).reason == "control_failed"
+
+
+def test_every_table_has_numbers_to_control_with(model):
+    for publication, about in published_numbers().items():
+        for table, part in about["tables"].items():
+            row, numbers = next(iter(part["rows"].items()))
+            for quantity, number in numbers.items():
+                verdict = judge(claim(publication=publication, table=table, row=row, quantity=quantity, says=number), model)
+                assert verdict.outcome == "supported", (publication, table, row, quantity)
 
 
 def test_what_was_not_copied_is_an_error(model):

@@ -2,13 +2,16 @@
 
 Design. A claim is a statement (see `expression`) about the quantities of a transformer (see `shapes`), and of which transformers it is
 said: `model`, the one at hand, its parameters counted module by module; `published`, a table of published shapes with their sources;
-`shapes`, those that the claim writes down ("at d_model = 4096"). `where` narrows these by a statement of its own. A transformer of which
-some quantity of the statement is not known is left out, by name. Each remaining one is a case; it is said of all, of most (more than half),
-or of some.
+`shapes`, those that the claim writes down ("at d_model = 4096"; where it leaves out the width of heads or the number of key-value heads,
+d_model / n_heads and n_heads are meant; biases it has to write down). `where` narrows these by a statement of its own. A transformer of
+which some quantity of the statement is not known is left out, by name. Each remaining one is a case; it is said of all, of most (more than
+half), or of some.
 
-Controls. Null: numbers drawn at random in place of the quantities must not make the statement true every time; one that nothing could make
-false says nothing of any model. Positive, for the model at hand: each parameter of its blocks stands in exactly one part, an attention, an
-FFN or a norm; else: the formulas of `shapes` give the counts that were made on the models themselves.
+Controls. Null: sizes drawn at random in place of those that are written down must not make the statement true every time, though the
+formulas give the rest, and though only draws of which `where` is true count: what follows from the formulas, or from `where`, says nothing
+of any model. For the model at hand what is counted is drawn, what follows from other quantities is not; that a part is no larger than the
+whole is not found out there. Positive, for the model at hand: each parameter of its blocks stands in exactly one part, an attention, an FFN
+or a norm; else: the formulas of `shapes` give the counts that were made on the models themselves.
 
 Assumptions. A parameter that two modules share counts once. Published numbers are as good as their sources.
 What it does not tell. Whether the sizes matter to what a model does. "Most" of a table is most of what somebody put there: no sample of
@@ -26,10 +29,10 @@ from pydantic import Field, field_validator
 
 from interp.claims.plan import Plan, Step
 from interp.claims.protocols.finding import Finding
-from interp.claims.protocols.parts.exact import at_most, exact_evidence
-from interp.claims.protocols.parts.expression import DRAWS, Expression, Quantity, share_true
-from interp.claims.protocols.parts.model_shape import model_quantities, unplaced
-from interp.claims.protocols.parts.shapes import QUANTITIES, TEXTS, Shape, quantities
+from interp.claims.protocols.parts.exact import can_be_false, exact_evidence
+from interp.claims.protocols.parts.expression import Expression, Quantity
+from interp.claims.protocols.parts.model_shape import following, model_quantities, unplaced
+from interp.claims.protocols.parts.shapes import QUANTITIES, Shape, as_usual, quantities, redrawn
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide_exact
 from interp.claims.verdict import Badges, Control
@@ -82,7 +85,7 @@ def run(case: Case[Arithmetic]) -> Finding:
     failing = [name for name, holds in true.items() if not holds]
     allowed = {"all": 0, "most": (len(true) - 1) // 2, "some": len(true) - 1}[test.holds_for]
     evidence = exact_evidence(statement.text, "configurations in which it is false", error=len(failing), tolerance=allowed, n=len(true))
-    controls = (_can_fail(statement, case.seed), _placed(case) if test.over == "model" else _formulas_hold())
+    controls = (_can_fail(case, statement, told), _placed(case) if test.over == "model" else _formulas_hold())
     outcome, reason = decide_exact([evidence], controls)
     return Finding(
         outcome=outcome,
@@ -99,17 +102,30 @@ def run(case: Case[Arithmetic]) -> Finding:
 def _all_cases(case: Case[Arithmetic]) -> Cases:
     if case.test.over == "model":
         return {case.model.name: model_quantities(case.model)}
-    shapes = published() if case.test.over == "published" else case.test.shapes
+    shapes = _shapes(case)
     repeated = [name for name, n in Counter(shape.name for shape in shapes).items() if n > 1]
     if repeated or not shapes:
         came = f"two shapes are named {repeated[0]!r}" if repeated else "no shape came"
         raise ClaimError(f"{case.id}: {came}; expected shapes: a list of them, each with a name of its own")
-    return {shape.name: quantities(shape) for shape in shapes}
+    return {shape.name: _known(case, shape) for shape in shapes}
+
+
+def _shapes(case: Case[Arithmetic]) -> tuple[Shape, ...]:
+    return published() if case.test.over == "published" else case.test.shapes
+
+
+def _known(case: Case[Arithmetic], shape: Shape) -> dict[str, Quantity]:
+    """What follows from a shape: of a published one from what is published; a claim's own leaves out what is as usual."""
+    return quantities(shape if case.test.over == "published" else as_usual(shape))
+
+
+def _where(case: Case[Arithmetic]) -> Expression | None:
+    return Expression(case.test.where, QUANTITIES) if case.test.where else None
 
 
 def _cases(case: Case[Arithmetic], statement: Expression) -> tuple[Cases, list[str]]:
     """The transformers that the claim is about, and the names of those of which too little is known."""
-    where = Expression(case.test.where, QUANTITIES) if case.test.where else None
+    where = _where(case)
     told, untold = {}, []
     for name, known in _all_cases(case).items():
         if not (statement.names | (where.names if where else frozenset())) <= known.keys():
@@ -123,9 +139,9 @@ def _nothing_to_judge(case: Case[Arithmetic], untold: list[str]) -> Finding:
     """A model at hand without these quantities is out of scope; a table without a case is a claim about nothing."""
     test = case.test
     if test.over != "model":
-        known = ", ".join(_all_cases(case))
+        known, lacking = ", ".join(_all_cases(case)), f"; too little is known of {', '.join(untold)}" if untold else ""
         raise ClaimError(
-            f"{case.id}: no configuration is left to judge {test.statement!r} on (where: {test.where or 'all'}); there are {known}"
+            f"{case.id}: no configuration is left to judge {test.statement!r} on (where: {test.where or 'all'}); there are {known}{lacking}"
         )
     why = "has no such quantity" if untold else f"is none of those where {test.where}"
     summary = f"{case.model.name} {why}: {test.statement}."
@@ -149,19 +165,20 @@ def _shown(name: str, known: dict[str, Quantity], statement: Expression) -> str:
     return f"{name}: {', '.join(str(known[one]) for one in sorted(statement.names))}"
 
 
-def _can_fail(statement: Expression, seed: int) -> Control:
-    """The share of random numbers, sizes from 1 to a million, of which the statement is true."""
-    rng = np.random.default_rng(seed)
-    share = share_true(statement, lambda: {name: _drawn(name, rng) for name in QUANTITIES})
-    return at_most(
-        "numbers drawn at random in place of the quantities", share, 1 - 1 / DRAWS, "of draws in which it is true", "must not be all"
-    )
+def _can_fail(case: Case[Arithmetic], statement: Expression, told: Cases) -> Control:
+    """Sizes at random in those that are judged. With a `where` some stay as they are, more or fewer of them, so that it comes true."""
+    where, rng = _where(case), np.random.default_rng(case.seed)
+    shapes = [] if case.test.over == "model" else [shape for shape in _shapes(case) if shape.name in told]
 
+    def draw() -> dict[str, Quantity]:
+        kept = float(rng.random()) if where else 0.0
+        if not shapes:
+            return following(redrawn(told[case.model.name], rng, kept))
+        shape = shapes[rng.integers(len(shapes))]
+        said = {name: value for name, value in shape if value is not None}
+        return _known(case, shape.model_copy(update=redrawn(said, rng, kept)))
 
-def _drawn(name: str, rng: np.random.Generator) -> Quantity:
-    if name in TEXTS:
-        return f"none {rng.integers(1000)}"
-    return bool(rng.integers(2)) if name == "gated" else int(np.exp(rng.uniform(0, np.log(1e6))))
+    return can_be_false("sizes drawn at random in place of those that are judged", statement, draw, where)
 
 
 def _placed(case: Case[Arithmetic]) -> Control:
@@ -174,8 +191,8 @@ def _placed(case: Case[Arithmetic]) -> Control:
 
 def _formulas_hold() -> Control:
     counted = [shape for shape in published() if shape.parameters_counted]
-    worst = max(abs(int(quantities(shape)["parameters"]) - int(shape.parameters_counted or 0)) for shape in counted)
-    name = f"the formulas, on {' and '.join(shape.name for shape in counted)}"
+    worst = max(abs(int(quantities(shape).get("parameters", 0)) - int(shape.parameters_counted or 0)) for shape in counted)
+    name = f"the formulas, on {', '.join(shape.name for shape in counted)}"
     return Control(
         name=name, kind="positive", value=float(worst), unit="parameters too many or too few", passed=worst == 0, detail="must be 0"
     )
@@ -196,7 +213,7 @@ PROTOCOL = Protocol(
     requires=(),
     family="every configuration in scope; nothing is sampled",
     controls=(
-        "numbers drawn at random, of which the statement must not always be true",
+        "sizes drawn at random, of which the statement must not always be true",
         "a count of parameters that must come out exactly",
     ),
     why_not=lambda anatomy: "",

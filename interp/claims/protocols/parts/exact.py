@@ -3,6 +3,9 @@
 An exact claim is about every case in its scope, so nothing is sampled: no interval, no p; one counter-example refutes what is said of all.
 """
 
+from collections.abc import Callable, Mapping
+
+from interp.claims.protocols.parts.expression import Expression, Quantity, truths
 from interp.claims.verdict import Control, Evidence
 
 
@@ -45,3 +48,17 @@ def at_least(name: str, value: float, least: float, unit: str, detail: str = "")
     """A positive control: what must happen happens at least this much."""
     told = detail or f"must be at least {least:g}"
     return Control(name=name, kind="positive", value=value, unit=unit, passed=value >= least, detail=told)
+
+
+def can_be_false(name: str, statement: Expression, draw: Callable[[], Mapping[str, Quantity]], where: Expression | None = None) -> Control:
+    """A null control: of numbers drawn at random, those of which `where` is true, a statement is not true every time.
+
+    Example:
+        >>> can_be_false("random", Expression("d_ff > 0", ["d_ff"]), lambda: {"d_ff": 5}).passed
+        False
+    """
+    true = truths(statement, draw, where)
+    scope = f" where {where.text}" if where else ""
+    detail = f"must not be all; {len(true)} draws{scope}" if true else f"no draw{scope}: whether it could be false is not known"
+    share = sum(true) / len(true) if true else 0.0
+    return Control(name=name, kind="null", value=share, unit="of draws in which it is true", passed=not all(true), detail=detail)

@@ -17,6 +17,7 @@ from interp.core.errors import ClaimError
 Quantity = int | str | bool
 LARGEST_POWER = 10
 DRAWS = 200
+TRIES = 10
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": abs, "round": round, "min": min, "max": max}
 _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -155,18 +156,25 @@ def _called(name: str, values: list[Any]) -> Any:
     return _FUNCTIONS[name](*values)
 
 
-def share_true(statement: Expression, draw: Callable[[], Mapping[str, Quantity]]) -> float:
-    """Of how many drawn quantities a statement is true, from 0 to 1: at 1 it says nothing. Where it cannot be computed it is not true.
+def truths(statement: Expression, draw: Callable[[], Mapping[str, Quantity]], where: Expression | None = None) -> list[bool]:
+    """Whether a statement is true of drawn quantities: if of all, it says nothing. Draws of which `where` is not true are passed over, as
+    are those that lack a quantity or with which something cannot be computed; it stops at `DRAWS`, or when `TRIES` for each are spent.
 
     Example:
-        >>> share_true(Expression("d_ff > 0", ["d_ff"]), lambda: {"d_ff": 5})
-        1.0
+        >>> all(truths(Expression("d_ff > 0", ["d_ff"]), lambda: {"d_ff": 5}))
+        True
+        >>> truths(Expression("d_ff > 0", ["d_ff"]), lambda: {"d_ff": 5}, where=Expression("d_ff == 6", ["d_ff"]))
+        []
     """
-
-    def true() -> bool:
-        try:
-            return statement(draw())
-        except ClaimError:
-            return False
-
-    return sum(true() for _ in range(DRAWS)) / DRAWS
+    names = statement.names | (where.names if where else frozenset())
+    found: list[bool] = []
+    for _ in range(DRAWS * TRIES):
+        drawn = draw()
+        if names <= drawn.keys():
+            try:
+                found += [statement(drawn)] if where is None or where(drawn) else []
+            except ClaimError:
+                continue
+        if len(found) == DRAWS:
+            break
+    return found

@@ -9,9 +9,16 @@ are not counted.
     projection_flops    the query, key, value and output projections
     ffn_flops           FFNs, with routers and experts
     total_flops         the whole pass, the unembedding among it
+
+A count that the counter lost would pass for "costs nothing". So each sublayer must have taken some, and the parts and what stands around
+the blocks (the unembedding, a pooler, projections of embeddings) must add up to the whole pass. Both of these are 0 where the counts hold:
+
+    empty_parts         parts of sublayers that took nothing
+    lost_flops          how far parts and surroundings are from the whole pass
 """
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from interp.models.anatomy import Sublayer
@@ -19,6 +26,7 @@ from interp.models.model import Model
 from interp.texts.controls import random_token_rows
 
 PARTS = ("score_flops", "projection_flops", "ffn_flops", "total_flops")
+LOST = ("empty_parts", "lost_flops")
 
 
 def _fused(query: torch.Size, key: torch.Size, value: torch.Size, *rest: object, out_shape: object = None, **more: object) -> int:
@@ -31,7 +39,7 @@ def _counter() -> FlopCounterMode:
 
 
 def counted_flops(model: Model, n_tokens: int) -> dict[str, int]:
-    """Operations of one pass over one text of `n_tokens` random tokens (an encoder-decoder: over two), by the names of `PARTS`.
+    """Operations of one pass over one text of `n_tokens` random tokens (an encoder-decoder: over two), by the names of `PARTS`; and `LOST`.
 
     Example:
         >>> import interp
@@ -40,20 +48,42 @@ def counted_flops(model: Model, n_tokens: int) -> dict[str, int]:
         >>> flops["ffn_flops"] == a.n_layers * 4 * 32 * a.d_model * a.d_mlp, flops["score_flops"] == a.n_layers * 4 * 32**2 * a.d_model
         (True, True)
     """
+    by_module = _by_module(model, n_tokens)
+    found = dict.fromkeys((*PARTS, *LOST), 0) | {"total_flops": by_module.get("Global", 0)}
+    for sublayer in model.anatomy.sublayers():
+        for part, flops in _parts(model, sublayer, by_module).items():
+            found[part] += flops
+            found["empty_parts"] += flops <= 0
+    blocks = [path for stack in model.anatomy.stacks.values() for path in stack.blocks]
+    placed = sum(found[part] for part in PARTS if part != "total_flops") + _around(model, "", model.hf, blocks, by_module)
+    return found | {"lost_flops": abs(found["total_flops"] - placed)}
+
+
+def _by_module(model: Model, n_tokens: int) -> dict[str, int]:
+    """What each module took in one pass, those inside it included, by the counter's names; "Global" is the pass."""
     ids = torch.from_numpy(random_token_rows(1, n_tokens, model.anatomy.d_vocab, seed=0))
     with _counter() as counter:
         model.run(ids, target=ids if model.anatomy.encoder_decoder else None)
-    by_module = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
-    found = dict.fromkeys(PARTS, 0) | {"total_flops": by_module.get("Global", 0)}
-    for sublayer in model.anatomy.sublayers():
-        inside = _flops_at(model, sublayer.module, by_module) if sublayer.module else 0
-        around = {path: _flops_at(model, path, by_module) for path in _projections(sublayer)}
-        if sublayer.kind == "mlp":
-            found["ffn_flops"] += inside or sum(around.values())
-        else:
-            found["projection_flops"] += sum(around.values())
-            found["score_flops"] += inside - sum(flops for path, flops in around.items() if path.startswith(f"{sublayer.module}."))
-    return found
+    return {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+
+
+def _parts(model: Model, sublayer: Sublayer, by_module: dict[str, int]) -> dict[str, int]:
+    inside = _flops_at(model, sublayer.module, by_module) if sublayer.module else 0
+    around = {path: _flops_at(model, path, by_module) for path in _projections(sublayer)}
+    if sublayer.kind == "mlp":
+        return {"ffn_flops": inside or sum(around.values())}
+    scores = inside - sum(flops for path, flops in around.items() if path.startswith(f"{sublayer.module}."))
+    return {"projection_flops": sum(around.values()), "score_flops": scores}
+
+
+def _around(model: Model, path: str, module: nn.Module, blocks: list[str], by_module: dict[str, int]) -> int:
+    """What the modules at and below a path took that neither hold a block nor stand in one."""
+    if path in blocks:
+        return 0
+    if path and not any(block.startswith(f"{path}.") for block in blocks):
+        return _flops_at(model, path, by_module)
+    children = ((f"{path}.{name}".lstrip("."), child) for name, child in module.named_children())
+    return sum(_around(model, below, child, blocks, by_module) for below, child in children)
 
 
 def _projections(sublayer: Sublayer) -> list[str]:

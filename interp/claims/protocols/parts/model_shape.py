@@ -4,7 +4,7 @@ A parameter that two modules share is counted once. The FFN of a mixture is its 
 T5's position buckets, are the attention's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import nn
 
@@ -32,7 +32,22 @@ def model_quantities(model: Model) -> dict[str, Quantity]:
         "n_decoder_layers": sum(stack.n_layers for stack in anatomy.stacks.values() if stack.causal),
         "n_cross_attentions": sum(sublayer.kind == "cross" for sublayer in anatomy.sublayers()),
     }
-    return known | _attention(model, first) | _ffn(model, first) | _counts(model, first)
+    return following(known | _attention(model, first) | _ffn(model, first) | _counts(model, first))
+
+
+def following(known: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Quantities with those that are not measured but follow from others.
+
+    Example:
+        >>> following({"n_heads": 2, "d_head": 8})["d_attention"]
+        16
+    """
+    found = dict(known)
+    if {"n_heads", "d_head"} <= known.keys():
+        found["d_attention"] = int(known["n_heads"]) * int(known["d_head"])
+    if "gated" in known:
+        found["ffn_matrices"] = 3 if known["gated"] else 2
+    return found
 
 
 def unplaced(model: Model) -> int:
@@ -56,7 +71,6 @@ def _attention(model: Model, stack: StackAnatomy) -> dict[str, Quantity]:
         "n_heads": stack.n_heads,
         "n_key_value_heads": stack.n_key_value_heads,
         "d_head": stack.d_head,
-        "d_attention": stack.n_heads * stack.d_head,
         "qkv_weights": sum(weight.numel() for module in projections for key, weight in module.named_parameters() if key == "weight"),
         "layer_attention_parameters": _count(model, _modules(layers[0])),
     }
@@ -71,7 +85,6 @@ def _ffn(model: Model, stack: StackAnatomy) -> dict[str, Quantity]:
         "d_ff": layers[0].n_neurons,
         "activation": _SAME.get(activation, activation),
         "gated": model.anatomy.gated,
-        "ffn_matrices": 3 if model.anatomy.gated else 2,
         "layer_ffn_parameters": _count(model, _modules(layers[0])),
     }
 

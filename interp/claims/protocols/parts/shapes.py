@@ -8,11 +8,14 @@ Around the layers: a row of d for each token, learned position and token type; a
 its own; a norm after the embeddings, one after each stack, a pooler; T5's position buckets, one number for each head and stack.
 
 What it does not tell: mixtures of experts, latent attention, adapters. What is not known of a shape is left out, and whatever would follow
-from it. Exact for the families that `tests/claims/test_arithmetic.py` builds and counts.
+from it: nothing is put in its place, neither a width of heads nor biases. Exact for the families that `tests/claims/test_arithmetic.py`
+builds and counts.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from interp.claims.protocols.parts.expression import Quantity
@@ -45,6 +48,10 @@ NUMBERS = {
     "parameters_reported": "all, as the publication says, to its precision",
 }
 QUANTITIES = (*TEXTS, *NUMBERS)
+NORMS = ("layer", "rms", "none")
+WIDTHS = ("d_model", "d_ff", "d_head", "d_attention")
+MAY_BE_0 = ("n_encoder_layers", "n_decoder_layers", "n_cross_attentions", "positions", "token_types", "buckets")
+LARGEST = 1e6
 
 
 class Shape(BaseModel):
@@ -53,10 +60,10 @@ class Shape(BaseModel):
     Attributes:
         n_decoder_layers: of a decoder that reads an encoder's output; 0 without one.
         causal: of the only stack.
-        d_head, n_key_value_heads: None for d_model / n_heads, and for n_heads.
         d_attention: where only the product of heads and their width is known.
         positions, token_types: rows of learned embeddings, beside those of tokens.
         buckets: T5's relative positions.
+        attention_bias, ffn_bias: of the projections, and of the FFN's matrices.
         final_norm: after each stack.
         tied: the unembedding is the table of tokens; or there is none.
         parameters_reported: as the publication says.
@@ -84,8 +91,8 @@ class Shape(BaseModel):
     positions: int = Field(default=0, ge=0)
     token_types: int = Field(default=0, ge=0)
     buckets: int = Field(default=0, ge=0)
-    attention_bias: bool = True
-    ffn_bias: bool = True
+    attention_bias: bool | None = None
+    ffn_bias: bool | None = None
     norm: Literal["layer", "rms", "none"] = "layer"
     embedding_norm: bool = False
     final_norm: bool = False
@@ -99,23 +106,65 @@ def quantities(shape: Shape) -> dict[str, Quantity]:
     """All that is known of a shape, and all that follows from it, by the names of `QUANTITIES`.
 
     Example:
-        >>> known = quantities(Shape(name="d = 512", d_model=512, d_ff=2048, n_layers=6, n_heads=8, gated=False))
+        >>> heads = {"n_heads": 8, "d_head": 64, "n_key_value_heads": 8, "attention_bias": True}
+        >>> known = quantities(Shape(name="d = 512", d_model=512, d_ff=2048, n_layers=6, gated=False, ffn_bias=True, **heads))
         >>> known["layer_parameters"], known["stack_parameters"], "parameters" in known
         (3152384, 18914304, False)
     """
     known: dict[str, Quantity | None] = {name: getattr(shape, name) for name in QUANTITIES if name in Shape.model_fields}
-    d, h = shape.d_model, shape.n_heads
-    k = shape.d_head or (d // h if d and h and d % h == 0 and shape.d_attention in (None, d) else None)
-    known |= {"d_head": k, "n_key_value_heads": shape.n_key_value_heads or h, **_stacks(shape)}
-    known |= {"d_attention": shape.d_attention or (h * k if h and k else None)}
+    d, h, k, groups = shape.d_model, shape.n_heads, shape.d_head, shape.n_key_value_heads
+    known |= {**_stacks(shape), "d_attention": shape.d_attention or (h * k if h and k else None)}
     known |= {"ffn_matrices": None if shape.gated is None else 3 if shape.gated else 2}
-    if d and h and k:
-        known |= _attention(shape, d, h, k)
-    if d and shape.d_ff and shape.gated is not None:
+    if d and h and k and groups:
+        known |= _attention(shape, d, h, k, groups)
+    if d and shape.d_ff and shape.gated is not None and shape.ffn_bias is not None:
         known |= _ffn(shape, d, shape.d_ff)
-    if d and h and k and shape.d_ff and shape.gated is not None and shape.n_layers:
-        known |= _counts(shape, d, h, known["layer_attention_parameters"], known["layer_ffn_parameters"])  # type: ignore[arg-type]
+    attention, ffn = known.get("layer_attention_parameters"), known.get("layer_ffn_parameters")
+    if d and h and attention and ffn and shape.n_layers:
+        known |= _counts(shape, d, h, int(attention), int(ffn))
     return {name: value for name, value in known.items() if value is not None}
+
+
+def as_usual(shape: Shape) -> Shape:
+    """The shape with heads of d_model / n_heads, and as many for keys and values as for queries, where it says nothing of them.
+
+    Example:
+        >>> as_usual(Shape(name="512 / 8", d_model=512, n_heads=8)).d_head
+        64
+    """
+    d, h = shape.d_model, shape.n_heads
+    k = d // h if d and h and d % h == 0 and shape.d_attention in (None, d) else None
+    return shape.model_copy(update={"d_head": shape.d_head or k, "n_key_value_heads": shape.n_key_value_heads or h})
+
+
+def redrawn(known: Mapping[str, Any], rng: np.random.Generator, kept: float) -> dict[str, Any]:
+    """Values at random in place of known ones: sizes from 1 to a million (0 too where there may be none), names of nothing.
+
+    Args:
+        kept: the chance of each value to stay, so that conditions on several of them come true too; widths that stay are now and then all
+            multiplied by one number, so that what is said of their ratios stays true and what is said of each does not.
+
+    Example:
+        >>> redrawn({"d_ff": 64, "tied": True}, np.random.default_rng(0), kept=0.0).keys()
+        dict_keys(['d_ff', 'tied'])
+    """
+    times = _size(rng) if rng.integers(2) else 1
+    return {
+        name: (value * times if name in WIDTHS else value) if rng.random() < kept else _value(name, value, rng)
+        for name, value in known.items()
+    }
+
+
+def _value(name: str, value: object, rng: np.random.Generator) -> Any:
+    if isinstance(value, bool):
+        return bool(rng.integers(2))
+    if isinstance(value, str):
+        return str(rng.choice(NORMS)) if name == "norm" else f"none {rng.integers(1000)}"
+    return 0 if name in MAY_BE_0 and rng.integers(2) else _size(rng)
+
+
+def _size(rng: np.random.Generator) -> int:
+    return int(np.exp(rng.uniform(0, np.log(LARGEST))))
 
 
 def _stacks(shape: Shape) -> dict[str, Quantity | None]:
@@ -129,9 +178,10 @@ def _stacks(shape: Shape) -> dict[str, Quantity | None]:
     }
 
 
-def _attention(shape: Shape, d: int, h: int, k: int) -> dict[str, Quantity | None]:
-    groups = shape.n_key_value_heads or h
+def _attention(shape: Shape, d: int, h: int, k: int, groups: int) -> dict[str, Quantity | None]:
     qkv = d * h * k + 2 * d * groups * k
+    if shape.attention_bias is None:
+        return {"qkv_weights": qkv}
     biases = h * k + 2 * groups * k + d if shape.attention_bias else 0
     return {"qkv_weights": qkv, "layer_attention_parameters": qkv + h * k * d + biases}
 
