@@ -44,7 +44,10 @@ def p_values(found: Calibrated) -> Lines:
         caption="On the diagonal a p of 0.05 comes up in 5 % of the runs. In brackets the p of a Kolmogorov-Smirnov test.",
         x=expected,
         series={"uniform": Series(values=expected)}
-        | {f"{name} ({tests[name]:.2f})": Series(values=np.quantile(values, expected)) for name, values in found.p_values().items()},
+        | {
+            f"{name.partition(':')[0]} ({tests[name]:.2f})": Series(values=np.quantile(values, expected))
+            for name, values in found.p_values().items()
+        },
         x_title="uniform",
         value_title="p",
     )
@@ -55,7 +58,8 @@ def power(found: Calibrated, protocol: str) -> Lines:
     rows = sorted((row for row in found.power() if row["protocol"] == protocol), key=lambda row: row["effect"])
     return Lines(
         title=f"{protocol}: how often what is there is found",
-        caption=f"{rows[0]['runs']} runs of each strength; bands are exact 95 % intervals. At 1 it is the smallest effect that matters.",
+        caption=f"{min(row['runs'] for row in rows)} runs or more of each strength; bands are exact 95 % intervals. "
+        "At 1 it is the smallest effect that matters.",
         x=np.array([row["effect"] for row in rows]),
         series={
             "supported": Series(
@@ -64,7 +68,7 @@ def power(found: Calibrated, protocol: str) -> Lines:
                 high=np.array([row["high"] for row in rows]),
             )
         },
-        x_title="effect over the smallest that matters",
+        x_title="effect / smallest effect",
         value_title="share supported",
     )
 

@@ -129,7 +129,7 @@ def test_what_is_told_follows_from_the_runs(judged):
     )  # Clopper & Pearson for 1 of 10
     assert {name: len(values) for name, values in found.p_values().items()} == {
         "head_relation, shuffled heads of words: p": 10,
-        "the best of 144 equal heads: adjusted p": 10,
+        "best of 144 equal heads: adjusted p": 10,
     }
     assert [row["p"] < 0.05 for row in found.uniformity()] == [True, True]  # all p alike are not uniform
     assert found.power()[0] == {

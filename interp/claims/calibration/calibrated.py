@@ -51,7 +51,7 @@ class Calibrated:
             if rows[0]["exchangeable"]
         }
         equal = [row for row in self.rows if row["part"] == "equals" and row["gain"] == 0]
-        return found | ({"the best of 144 equal heads: adjusted p": np.sort([row["p_best"] for row in equal])} if equal else {})
+        return found | ({"best of 144 equal heads: adjusted p": np.sort([row["p_best"] for row in equal])} if equal else {})
 
     def uniformity(self) -> list[Row]:
         """A row for each of `p_values`: the Kolmogorov-Smirnov distance from uniform, and its p."""
