@@ -3,8 +3,8 @@
 Sampled claims
     supported      the effect is at least the smallest that matters, its 95 % interval is above 0, the adjusted p is below alpha, every null
                    control fails the same rule, every positive control passes
-    refuted        the upper bound of the 90 % interval is below the smallest effect that matters (there is nothing, or less than matters),
-                   and every positive control passes. Never because something was "not significant".
+    refuted        the upper bound of some piece, one-sided at alpha / pieces, is below the smallest effect that matters (there is nothing,
+                   or less than matters), and every positive control passes. Never because something was "not significant".
     inconclusive   otherwise, with the reason. Also where the baseline leaves no room for the smallest effect (ill_posed): that answer
                    would be known before the model is looked at.
 Exact claims
@@ -49,7 +49,7 @@ def decide(evidence: Sequence[Evidence], controls: Sequence[Control], alpha: flo
     if all(passes(one, alpha) for one in evidence):
         clean = all(control.passed for control in controls if control.kind == "null")
         return ("supported", "") if clean else ("inconclusive", "null_also_passes")
-    if any(one.upper90 < one.smallest_effect for one in evidence):
+    if any(one.upper < one.smallest_effect for one in evidence):
         return "refuted", ""
     short = any(one.power is not None and one.power < ENOUGH_POWER for one in evidence)
     return "inconclusive", "underpowered" if short else "in_between"

@@ -27,9 +27,10 @@ class Evidence:
     Attributes:
         effect: estimate minus baseline, in `unit`; for exact claims the error.
         low, high: its interval at `level`; equal to the effect for exact claims.
-        upper90: upper bound of the 90 % interval (of 1 - 0.1 / k where k pieces of evidence must all hold and one refutes); where one was
-            selected from a family, of the best of the family, since a claim that there is such a member is not refuted by one of them.
-            Below `smallest_effect` means "less than matters".
+        upper: one-sided upper bound of the effect at confidence `upper_level`; where one was selected from a family, of the best of the
+            family, since a claim that there is such a member is not refuted by one of them. Below `smallest_effect` means "less than
+            matters".
+        upper_level: 1 - alpha / k where k pieces of evidence must all hold, since each one alone refutes.
         p_adjusted: adjusted over the `family` of everything looked at; None for exact claims and for a single pre-named site.
         smallest_effect: the smallest effect of interest, fixed in the claim.
         power: chance to find an effect of that size with this many clusters; None for exact claims.
@@ -46,7 +47,7 @@ class Evidence:
     low: float
     high: float
     level: float
-    upper90: float
+    upper: float
     smallest_effect: float
     n_items: int
     n_clusters: int
@@ -55,6 +56,7 @@ class Evidence:
     power: float | None = None
     n_for_power: int | None = None
     highest: float | None = None
+    upper_level: float = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +180,7 @@ def _told(one: Evidence) -> str:
     more = "" if one.n_for_power is None else f" ({one.n_for_power} clusters would give .8)"
     return (
         f"{one.name}: {one.estimate:.3f} against {one.baseline:.3f} ({one.baseline_name}); effect {one.effect:+.3f} {one.unit} "
-        f"[{one.low:+.3f}, {one.high:+.3f}] at {one.level:.0%}, at most {one.upper90:+.3f} at 90%{p}; "
+        f"[{one.low:+.3f}, {one.high:+.3f}] at {one.level:.0%}, at most {one.upper:+.3f} (one-sided, {one.upper_level:.3g}){p}; "
         f"smallest effect of interest {one.smallest_effect:.3g}; n = {one.n_items} items in {one.n_clusters} clusters, "
         f"power {one.power:.2f}{more}."
     )

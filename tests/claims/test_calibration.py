@@ -92,7 +92,7 @@ def test_a_weakened_circuit_is_the_same_at_1_and_attends_to_all_alike_at_0():
 
 EVIDENCE = Evidence(
     name="a", unit="accuracy", estimate=0.5, baseline=0.2, baseline_name="offset", effect=0.3, low=0.2, high=0.4, level=0.95,
-    upper90=0.38, smallest_effect=0.1, n_items=500, n_clusters=100, family=8, p_adjusted=0.4, power=0.95,
+    upper=0.38, smallest_effect=0.1, n_items=500, n_clusters=100, family=8, p_adjusted=0.4, power=0.95,
 )  # fmt: skip
 EQUAL = OfEquals(supported=False, naive=True, chosen=0.05, confirmed=0.0, p=0.9, p_best=0.5)
 
@@ -167,7 +167,10 @@ def test_a_stopped_one_goes_on_and_another_codes_is_refused(judged, tmp_path, mo
         calibrate(runs=5, out=tmp_path)
 
 
-def test_bad_arguments():
+def test_bad_arguments(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClaimError, match="file is a file; expected a folder"):
+        calibrate(runs=3, out=tmp_path / "file")
     with pytest.raises(ClaimError, match="2 runs came; expected 3 at least"):
         calibrate(runs=2)
     with pytest.raises(ClaimError, match="protocols nonsense came; expected some of: attends, head_relation"):

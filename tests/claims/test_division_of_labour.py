@@ -109,7 +109,7 @@ def test_attention_that_does_both_is_no_division():
     found = judge(claim(interaction=1.0), worker("attention"), TEXTS)
     assert found.outcome == "refuted"
     assert found.evidence[0].effect < 1
-    assert found.evidence[2].upper90 < 0
+    assert found.evidence[2].upper < 0
     assert "The division is not shown" in found.summary
 
 
@@ -264,8 +264,8 @@ def test_each_piece_refutes_at_a_third_of_alpha(case, monkeypatch):
     assert pieces == [3]
     one = division_of_labour._equivalence(case, "some", values)
     third = cluster_mean(values, np.arange(40), level=1 - 0.1 / 3, seed=0)
-    assert one.upper90 == pytest.approx(0.2 - max(third.low, 0))
-    assert one.upper90 > one.high
+    assert one.upper == pytest.approx(0.2 - max(third.low, 0))
+    assert one.upper > one.high
 
 
 def test_the_plan_counts_what_the_verdict_then_counts(verdict, known):

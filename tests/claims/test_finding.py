@@ -10,7 +10,7 @@ from interp.claims.protocols.finding import best_upper, sampled_evidence
 CLUSTERS = np.arange(60)
 
 
-def evidence(values: np.ndarray, largest: float):
+def evidence(values: np.ndarray, largest: float, pieces: int = 1):
     return sampled_evidence(
         name="lost",
         unit="nats",
@@ -23,6 +23,7 @@ def evidence(values: np.ndarray, largest: float):
         alpha=0.05,
         seed=0,
         largest=largest,
+        pieces=pieces,
     )
 
 
@@ -30,8 +31,16 @@ def evidence(values: np.ndarray, largest: float):
 def test_items_that_are_all_alike_have_an_interval_around_them_in_any_unit(value):
     found = evidence(np.full(60, value), largest=log(50_000))
     assert found.low < found.effect == value < found.high
-    assert found.upper90 >= value
+    assert found.upper >= value
     assert found.high <= log(50_000)
+
+
+def test_what_must_all_hold_refutes_at_a_level_of_its_own_and_says_which():
+    values = np.random.default_rng(0).normal(0.2, 0.1, 60)
+    alone, shared = (evidence(values, largest=1.0, pieces=pieces) for pieces in (1, 4))
+    assert (alone.upper_level, shared.upper_level) == (0.95, 0.9875)
+    assert alone.upper < shared.upper
+    assert (alone.low, alone.high) == (shared.low, shared.high)
 
 
 def test_the_bound_of_items_that_are_all_alike_is_what_the_rule_of_three_leaves():

@@ -84,7 +84,7 @@ def test_not_each_head_is_a_role_of_its_own(four_roles, texts):
     verdict = judge(claim(n_roles=None), four_roles, texts)
     assert (verdict.outcome, verdict.reason) == ("refuted", "")
     assert verdict.evidence[0].estimate == pytest.approx(0.0, abs=1e-4)
-    assert verdict.evidence[0].upper90 < 0.1
+    assert verdict.evidence[0].upper < 0.1
     assert [control.name for control in verdict.controls if control.kind == "positive"] == ["planted patterns"]
 
 
@@ -92,7 +92,7 @@ def test_one_division_that_fails_does_not_refute_that_there_are_so_many(four_rol
     verdict = judge(claim(n_roles=5, stability=0.5), four_roles, texts)
     assert verdict.outcome == "inconclusive"
     assert verdict.evidence[0].estimate == pytest.approx(0.0, abs=1e-4)
-    assert verdict.evidence[0].upper90 == pytest.approx(np.log(2))
+    assert verdict.evidence[0].upper == pytest.approx(np.log(2))
 
 
 def test_patterns_that_are_read_wrongly_do_not_pass_as_planted(four_roles, texts, monkeypatch):

@@ -141,7 +141,7 @@ def test_ffns_are_parts_as_well(texts):
     verdict = judge(claim(parts="ffns", named=["L0 FFN"]), two_copiers(repaired=True), texts)
     assert verdict.outcome == "refuted"
     assert verdict.evidence[0].effect == 0.0  # this one writes nothing; how far documents that were not seen may differ is the bound
-    assert 0.2 < verdict.evidence[0].upper90 < 0.3
+    assert 0.2 < verdict.evidence[0].upper < 0.3
     assert verdict.site == "L0 FFN"
 
 
@@ -244,12 +244,12 @@ def test_one_way_of_switching_off_alone_does_not_refute():
 def test_one_choice_of_many_does_not_refute_that_there_is_one(claimed, known, texts):
     verdict = judge(claim(claimed), known, texts)
     assert verdict.outcome == "inconclusive"
-    assert all(one.upper90 >= one.smallest_effect for one in verdict.evidence)
+    assert all(one.upper >= one.smallest_effect for one in verdict.evidence)
 
 
 def test_each_of_two_pieces_has_a_wider_bound():
     values = spread(0.0, 0.3)[None]
-    one, two = (evidence_of(pieces=pieces).of("x", values).upper90 for pieces in (1, 2))
+    one, two = (evidence_of(pieces=pieces).of("x", values).upper for pieces in (1, 2))
     assert two > one * 1.1
 
 
@@ -264,14 +264,14 @@ def test_a_layer_that_helps_when_it_is_gone_hides_none_that_matters(known, monke
 def test_a_part_that_is_always_the_same_needs_no_bound():
     made, known = evidence_of(), np.array([True, False])
     changes = np.stack([np.zeros(50), spread(0.0, 0.01)])
-    assert made.of("x", changes, member=1).upper90 > 0.2  # what texts not seen might hold
-    assert made.of("x", changes, member=1, known=known).upper90 < 0.01
+    assert made.of("x", changes, member=1).upper > 0.2  # what texts not seen might hold
+    assert made.of("x", changes, member=1, known=known).upper < 0.01
     alone = made.of("x", changes[:1], known=known[:1])
-    assert (alone.low, alone.high, alone.upper90) == (0.0, 0.0, 0.0)
+    assert (alone.low, alone.high, alone.upper) == (0.0, 0.0, 0.0)
     loud = np.stack([np.zeros(50), spread(1.0, 0.01), spread(2.0, 0.01)])
     told = most_do_not(made, loud, [0, 1, 2], 1, "mean", np.array([True, False, False]))
     assert (told.low, told.effect) == (pytest.approx(0.1), pytest.approx(0.1))
-    assert most_do_not(made, loud, [0, 1, 2], 2, "mean", np.array([True, False, False])).upper90 < 0
+    assert most_do_not(made, loud, [0, 1, 2], 2, "mean", np.array([True, False, False])).upper < 0
 
 
 def test_only_what_is_the_same_on_the_texts_too_is_always_the_same():

@@ -106,7 +106,7 @@ def test_selection_sees_its_half_alone(known, monkeypatch):
     assert found.site == "L1H0"
     assert found.evidence[0].estimate < 0.2
     assert found.outcome != "supported"
-    assert found.evidence[0].upper90 > 0.5  # the family's bound sees that some head may do it
+    assert found.evidence[0].upper > 0.5  # the family's bound sees that some head may do it
 
 
 def test_two_ways_of_switching_off_that_disagree_decide_nothing(known, monkeypatch):

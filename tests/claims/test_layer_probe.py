@@ -115,7 +115,7 @@ def test_each_layer_is_refuted_by_one_exception(planted, deep, bank):
     planted(deprel={1, 2, 4, 5, 6})
     verdict = judge(claim("each_layer"), deep, bank)
     assert (verdict.outcome, verdict.reason) == ("refuted", "")
-    assert next(one.name for one in verdict.evidence if one.upper90 < one.smallest_effect) == "deprel, after L2"
+    assert next(one.name for one in verdict.evidence if one.upper < one.smallest_effect) == "deprel, after L2"
 
 
 def test_the_last_layer_is_best_or_is_not(planted, deep, bank):

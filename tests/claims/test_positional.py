@@ -60,7 +60,7 @@ def test_a_handmade_head_is_found_at_its_very_place(word_tokenizer):
     assert verdict.data["documents"].startswith("none are marked")
     assert Verdict.from_json(verdict.to_json()) == verdict
     told = str(verdict)
-    for number in (verdict.evidence[0].effect, verdict.evidence[0].low, verdict.evidence[0].upper90):
+    for number in (verdict.evidence[0].effect, verdict.evidence[0].low, verdict.evidence[0].upper):
         assert f"{number:+.3f}" in told
     assert f"n = {verdict.evidence[0].n_items} items in {verdict.evidence[0].n_clusters} clusters" in told
 
@@ -68,7 +68,7 @@ def test_a_handmade_head_is_found_at_its_very_place(word_tokenizer):
 def test_its_scrambled_twin_is_refuted(word_tokenizer):
     verdict = judge(claim(), load_model(handmade(scramble=True), word_tokenizer()), texts(110))
     assert (verdict.outcome, verdict.reason) == ("refuted", "")
-    assert verdict.evidence[0].upper90 < verdict.evidence[0].smallest_effect
+    assert verdict.evidence[0].upper < verdict.evidence[0].smallest_effect
 
 
 def test_a_head_that_holds_on_text_alone_is_not_positional(word_tokenizer, monkeypatch):
@@ -153,8 +153,8 @@ def test_refuting_takes_the_bound_of_the_best_head_not_of_the_selected_one():
     values, clusters = rng.random((3, 200)) < np.array([[0.02], [0.05], [0.5]]), np.arange(200)
     one = evidence_of(values.astype(float), clusters)
     assert one.effect < 0.05
-    assert one.high < 0.2 < one.upper90
-    assert evidence_of(values[:2].astype(float), clusters).upper90 < 0.2
+    assert one.high < 0.2 < one.upper
+    assert evidence_of(values[:2].astype(float), clusters).upper < 0.2
 
 
 def test_the_family_bound_counts_documents_not_items():
@@ -183,7 +183,7 @@ def test_clusters_that_are_all_alike_leave_room_for_others():
     """0 of 40 is not "exactly 0": another 7 % of clusters could be unlike them (.05 ** (1 / 40) = .93)."""
     one = evidence_of(np.zeros((2, 40)), np.arange(40))
     assert one.effect == 0.0
-    assert one.upper90 == pytest.approx(1 - 0.05 ** (1 / 40))
+    assert one.upper == pytest.approx(1 - 0.05 ** (1 / 40))
     assert one.low < 0 < one.high
     same = evidence_of(np.ones((1, 40)), np.arange(40), baseline=0.2)
     assert same.low < same.effect == pytest.approx(0.8)

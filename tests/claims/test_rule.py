@@ -12,10 +12,10 @@ from interp.claims.verdict import Control, Evidence
 ALPHA = 0.05
 GOOD = Evidence(
     name="a head", unit="accuracy", estimate=0.5, baseline=0.2, baseline_name="offset", effect=0.3, low=0.2, high=0.4, level=0.95,
-    upper90=0.38, smallest_effect=0.1, n_items=500, n_clusters=100, family=8, p_adjusted=0.001, power=0.95,
+    upper=0.38, smallest_effect=0.1, n_items=500, n_clusters=100, family=8, p_adjusted=0.001, power=0.95,
 )  # fmt: skip
-NOTHING = replace(GOOD, effect=0.01, low=-0.02, high=0.04, upper90=0.03, p_adjusted=0.6)
-MIDDLING = replace(GOOD, effect=0.09, low=0.04, high=0.14, upper90=0.13, p_adjusted=0.001)
+NOTHING = replace(GOOD, effect=0.01, low=-0.02, high=0.04, upper=0.03, p_adjusted=0.6)
+MIDDLING = replace(GOOD, effect=0.09, low=0.04, high=0.14, upper=0.13, p_adjusted=0.001)
 
 
 def control(kind="null", passed=True):
@@ -37,12 +37,12 @@ def test_an_effect_at_the_smallest_one_is_enough_and_nan_never_is():
     assert passes(replace(GOOD, effect=0.1), ALPHA)
     for field in ("effect", "low", "p_adjusted"):
         assert decide([replace(GOOD, **{field: float("nan")})], CLEAN, ALPHA)[0] == "inconclusive"
-    assert decide([replace(NOTHING, upper90=float("nan"))], CLEAN, ALPHA)[0] == "inconclusive"
+    assert decide([replace(NOTHING, upper=float("nan"))], CLEAN, ALPHA)[0] == "inconclusive"
 
 
 def test_refuted_only_by_the_upper_bound():
     assert decide([NOTHING], CLEAN, ALPHA) == ("refuted", "")
-    assert decide([replace(NOTHING, upper90=0.1)], CLEAN, ALPHA) == ("inconclusive", "in_between")
+    assert decide([replace(NOTHING, upper=0.1)], CLEAN, ALPHA) == ("inconclusive", "in_between")
     assert decide([GOOD, NOTHING], CLEAN, ALPHA) == ("refuted", "")
     insignificant = replace(MIDDLING, p_adjusted=0.99, low=-0.2)
     assert decide([insignificant], CLEAN, ALPHA) == ("inconclusive", "in_between")
@@ -86,8 +86,8 @@ def test_exact_claims():
 
 SHARES = st.floats(-1, 1)
 EVIDENCE = st.builds(
-    lambda effect, low, upper90, p, n, power: replace(
-        GOOD, effect=effect, low=low, upper90=upper90, p_adjusted=p, n_clusters=n, power=power
+    lambda effect, low, upper, p, n, power: replace(
+        GOOD, effect=effect, low=low, upper=upper, p_adjusted=p, n_clusters=n, power=power
     ),
     SHARES, SHARES, SHARES, st.floats(0, 1), st.integers(2, 80), st.floats(0, 1),
 )  # fmt: skip
@@ -103,7 +103,7 @@ def test_worse_numbers_never_support(evidence, controls, more_p, less_effect, le
         worse = replace(one, p_adjusted=min(1.0, one.p_adjusted + more_p), effect=one.effect - less_effect, low=one.low - less_low)
         changed = [*evidence[:index], worse, *evidence[index + 1 :]]
         assert decide(changed, controls, ALPHA)[0] != "supported" or before == "supported"
-        raised = [*evidence[:index], replace(one, upper90=one.upper90 + less_low), *evidence[index + 1 :]]
+        raised = [*evidence[:index], replace(one, upper=one.upper + less_low), *evidence[index + 1 :]]
         assert decide(raised, controls, ALPHA)[0] != "refuted" or before == "refuted"
         assert decide([*evidence[:index], replace(one, p_adjusted=1.0), *evidence[index + 1 :]], controls, ALPHA)[0] != "supported"
     for number in range(len(controls)):

@@ -90,6 +90,8 @@ class _Kept:
             self._open(self._file)
 
     def _open(self, file: Path) -> None:
+        if file.parent.exists() and not file.parent.is_dir():
+            raise ClaimError(f"{file.parent} is a file; expected a folder for the runs, a new one or one that such runs began")
         ours = {"instrument": own_source(), "zoo": trained().fingerprint, **versions()}
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)

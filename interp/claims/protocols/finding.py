@@ -70,7 +70,7 @@ def sampled_evidence(
     differences = values - baseline
     interval = _interval(differences[member], clusters, 0.95, seed, largest)
     best = best_upper(differences, clusters, alpha=alpha / pieces, largest=largest)
-    upper90 = max(_interval(differences[member], clusters, 1 - 0.1 / pieces, seed, largest).high, best)
+    upper = max(_interval(differences[member], clusters, 1 - 2 * alpha / pieces, seed, largest).high, best)
     sums = np.stack([cluster_sums(row, clusters)[0] for row in differences])
     flips = sign_flip_max_t(sums, seed=seed)
     level = alpha / (families * len(values))
@@ -86,7 +86,7 @@ def sampled_evidence(
         low=float(interval.low),
         high=float(interval.high),
         level=0.95,
-        upper90=float(upper90),
+        upper=float(upper),
         smallest_effect=float(smallest_effect),
         n_items=int(interval.n_items),
         n_clusters=int(interval.n_clusters),
@@ -95,6 +95,7 @@ def sampled_evidence(
         power=float(power),
         n_for_power=None if power >= 0.8 else int(n_for(float(smallest_effect), sd=float(spread), power=0.8, alpha=level)),
         highest=highest,
+        upper_level=1 - alpha / pieces,
     )
 
 

@@ -241,7 +241,7 @@ def _closest(setting: _Setting, found: _Roles) -> Evidence:
         return setting.evidence("the closest two roles", found.apart[pair], nothing, "no distance", pieces=len(found.apart))
 
     told = furthest(found.apart, documents, setting.case.test.nats, of, setting.case.alpha)
-    return told if setting.n_roles == len(setting.layers) else replace(told, upper90=LARGEST)
+    return told if setting.n_roles == len(setting.layers) else replace(told, upper=LARGEST)
 
 
 def _null(case: Case[HeadDiversity], number: int, evidence: Evidence) -> Control:

@@ -181,7 +181,7 @@ def _pattern(case: Case[InductionHead], found: _Measured, member: int, strongest
         pieces=PIECES,
     )
     bound = best_upper(values, np.arange(values.shape[1]), alpha=case.alpha / PIECES) - float(baseline.mean())
-    return replace(evidence, upper90=max(bound, evidence.upper90))
+    return replace(evidence, upper=max(bound, evidence.upper))
 
 
 def _behaviour(case: Case[InductionHead], found: _Measured) -> Evidence:

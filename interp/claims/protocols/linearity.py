@@ -210,7 +210,7 @@ def _exactly(case: Case[Linearity], found: Errors) -> tuple[Evidence, ...]:
     return tuple(
         Evidence(
             name=f"largest {name} error", unit=UNIT, estimate=error, baseline=0.0, baseline_name="a linear map", effect=error, low=error,
-            high=error, level=1.0, upper90=error, smallest_effect=case.test.tolerance, n_items=found.ours[0].size, n_clusters=1, family=1,
+            high=error, level=1.0, upper=error, smallest_effect=case.test.tolerance, n_items=found.ours[0].size, n_clusters=1, family=1,
         )
         for name, error in zip(ERRORS, found.ours.max((1, 2)).tolist(), strict=True)
     )  # fmt: skip
@@ -237,7 +237,7 @@ def _on_average(case: Case[Linearity], errors: np.ndarray, clusters: np.ndarray)
             pieces=len(ERRORS),
         )
         bound = best_upper(mine, clusters, alpha=case.alpha / (n_layers * len(ERRORS)))
-        found.append(replace(evidence, upper90=max(evidence.upper90, bound)))
+        found.append(replace(evidence, upper=max(evidence.upper, bound)))
     return tuple(found)
 
 

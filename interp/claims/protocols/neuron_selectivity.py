@@ -189,7 +189,7 @@ def _selectivity(case: Case[NeuronSelectivity], values: np.ndarray, member: int,
         pieces=_pieces(case.test),
     )
     bound = best_upper(values, documents, alpha=case.alpha / _pieces(case.test)) - float(baseline.mean())
-    return replace(evidence, upper90=max(evidence.upper90, bound))
+    return replace(evidence, upper=max(evidence.upper, bound))
 
 
 def _lost(

@@ -186,7 +186,7 @@ def _evidence(
         pieces=PIECES,
     )
     bound = best_upper(values, clusters[confirm], alpha=alpha / PIECES) - float(baseline.mean())
-    return replace(evidence, upper90=max(bound, evidence.upper90))
+    return replace(evidence, upper=max(bound, evidence.upper))
 
 
 def _controls(

@@ -194,7 +194,7 @@ def _exact(name: str, error: float, tolerance: float, n: int) -> Evidence:
         low=error,
         high=error,
         level=1.0,
-        upper90=error,
+        upper=error,
         smallest_effect=tolerance,
         n_items=n,
         n_clusters=1,

@@ -2,12 +2,13 @@
 
 Design. For each pair (dependent, head) of the relation in a treebank: does the head's most-attended *other* word hit the other end? Both
 directions are tried. Sentences are split by document: on the selection half the offset of the baseline is fixed, and the attention head
-and direction with the largest gain over it chosen; on the confirmation half that one choice is tested, paired on the same items, three
+and direction with the largest gain over it chosen; on the confirmation half that one choice is tested, paired on the same items, four
 times: against the offset; with a *wrong head* in the pair, another gold head of the same sentence ("some word that words hang on" is not
-the relation); and with an *unrelated word* for the dependent, one that hangs on something else ("every word looks at the main verb" is not
-the relation either). The stand-ins lie on the same side, so that a causal mask hides them where it hides the right word. All three gains
-must reach the smallest effect of interest. Unit: the document. p-values are adjusted by max-T over every head and direction, and
-refuting "some head" takes the bound of the best of them. A claim that names its head and direction has a family of one.
+the relation); with an *unrelated word* for the dependent, one that hangs on something else ("every word looks at the main verb" is not the
+relation either); and with two *unrelated words as far apart* ("it looks that far" is not the relation). The stand-ins lie on the same side,
+so that a causal mask hides them where it hides the right word. All four gains must reach the smallest effect of interest. Unit: the
+document. p-values are adjusted by max-T over every head and direction, and refuting "some head" takes the bound of the best of them. A
+claim that names its head and direction has a family of one.
 
 Attention to a split word is the sum over its pieces, from it the mean; special tokens are ignored (Clark et al. 2019). Under a
 causal mask a word that comes later cannot be attended to, and counts as missed.

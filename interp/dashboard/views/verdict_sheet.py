@@ -80,6 +80,7 @@ def _evidence(one: Evidence) -> dict[str, str]:
         "against": f"{one.baseline:.4g} ({one.baseline_name})" if one.baseline_name else "",
         "effect": f"{one.effect:+.4g} {one.unit}",
         "interval": "" if one.power is None else f"{one.low:+.4g} to {one.high:+.4g} ({one.level:.0%})",
+        "at most": "" if one.power is None else f"{one.upper:+.4g} (one-sided, {one.upper_level:.3g})",
         "smallest that matters": f"{one.smallest_effect:.4g}",
         "adjusted p": "" if one.p_adjusted is None else f"{one.p_adjusted:.2g} (family of {one.family})",
         "n": str(one.n_items) if one.power is None or one.n_clusters == one.n_items else f"{one.n_items} in {one.n_clusters} clusters",

@@ -106,7 +106,7 @@ def bootstrap_evidence(
         low=inner.low - baseline,
         high=inner.high - baseline,
         level=0.95,
-        upper90=outer.high - baseline,
+        upper=outer.high - baseline,
         smallest_effect=smallest_effect,
         n_items=found.n_items,
         n_clusters=found.n_clusters,
@@ -115,4 +115,5 @@ def bootstrap_evidence(
         power=power,
         n_for_power=None if power >= 0.8 else n_for(smallest_effect, sd=spread, power=0.8, alpha=alpha),
         highest=highest,
+        upper_level=1 - alpha / family,
     )

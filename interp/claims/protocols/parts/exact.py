@@ -30,7 +30,7 @@ def exact_evidence(name: str, unit: str, *, error: float | int, tolerance: float
         low=float(error),
         high=float(error),
         level=1.0,
-        upper90=float(error),
+        upper=float(error),
         smallest_effect=float(tolerance),
         n_items=n,
         n_clusters=1,

@@ -65,8 +65,8 @@ class PartEvidence:
             return told
         most = self.most(values, known)
         if known[member]:
-            return replace(told, low=told.effect, high=told.effect, upper90=most)
-        return replace(told, upper90=max(self.of(name, values[[member]]).upper90, most))
+            return replace(told, low=told.effect, high=told.effect, upper=most)
+        return replace(told, upper=max(self.of(name, values[[member]]).upper, most))
 
     def most(self, values: np.ndarray, known: np.ndarray) -> float:
         """Upper bound of the largest mean of some parts, axes (part, text); of those that are known the mean itself."""
@@ -80,7 +80,7 @@ class PartEvidence:
 
     def any_other(self, one: Evidence) -> Evidence:
         """The same where it was selected among more than were measured: that there is such a one, this one cannot refute."""
-        return replace(one, upper90=max(one.upper90, self.nats, log(self.d_vocab)))
+        return replace(one, upper=max(one.upper, self.nats, log(self.d_vocab)))
 
 
 def most_do_not(evidence: PartEvidence, changes: np.ndarray, order: Sequence[int], n: int, how: How, known: np.ndarray) -> Evidence:
@@ -102,7 +102,7 @@ def most_do_not(evidence: PartEvidence, changes: np.ndarray, order: Sequence[int
         return replace(evidence.of(name, room[[must[place]]], None, "no room", known=known[[must[place]]]), smallest_effect=0.0)
 
     told = furthest(room[must], evidence.documents, 0.0, of, evidence.alpha)
-    return replace(told, upper90=evidence.most(room[others], known[others]))
+    return replace(told, upper=evidence.most(room[others], known[others]))
 
 
 def furthest(rows: np.ndarray, documents: np.ndarray, smallest: float, of: Callable[[int], Evidence], alpha: float) -> Evidence:

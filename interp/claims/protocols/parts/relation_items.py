@@ -1,7 +1,8 @@
 """The pairs of a grammatical relation in a treebank, and what stands in for one end of them where nothing should be found.
 
 items       (dependent, head) pairs, by place among the words of an example
-stand-ins   the same pairs with one end exchanged, on the same side: "another gold head of the sentence", "an unrelated word"
+stand-ins   the same pairs with one end exchanged, on the same side: "another gold head of the sentence", "an unrelated word"; or
+            with both: "an unrelated pair as far apart"
 shuffled    gold heads replaced by random words of the sentence: labels without meaning
 offset      the best fixed distance, chosen on some of the items: the baseline that needs no model
 """
@@ -101,7 +102,28 @@ def _unrelated_word(example: Example, pair: Pair, rng: np.random.Generator) -> P
     return (others[rng.integers(len(others))], head) if others else None
 
 
-STAND_INS: dict[str, Draw] = {"another gold head of the sentence": _wrong_head, "an unrelated word": _unrelated_word}
+def _as_far_apart(example: Example, pair: Pair, rng: np.random.Generator) -> Pair | None:
+    """Two other words as far apart, in the same order, neither of which hangs on the other."""
+    dependent, head = pair
+    words, offset = example.words, head - dependent
+    others = [
+        place
+        for place, word in enumerate(words)
+        if place != dependent
+        and 0 <= place + offset < len(words)
+        and not word.multiword
+        and not words[place + offset].multiword
+        and word.head_index != place + offset
+        and words[place + offset].head_index != place
+    ]
+    return (place := others[rng.integers(len(others))], place + offset) if others else None
+
+
+STAND_INS: dict[str, Draw] = {
+    "another gold head of the sentence": _wrong_head,
+    "an unrelated word": _unrelated_word,
+    "an unrelated pair as far apart": _as_far_apart,
+}
 
 
 def stand_in(name: str, items: Items, examples: list[Example], draw: Draw, seed: int) -> StandIn:

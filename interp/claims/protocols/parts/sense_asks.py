@@ -183,7 +183,8 @@ def _resolved_by(ours: SensesRead) -> list[Evidence]:
     depth = replace(
         tests[0], name=f"depth left when the sense is resolved, {ours.reader}", unit="of the depth", estimate=left, baseline=0.0,
         baseline_name="resolved after the last layer", effect=left, low=left if holds else nowhere, high=_most_left(ours, 0.025),
-        upper90=_most_left(ours, ours.alpha), smallest_effect=_depth_left(test), highest=1.0, p_adjusted=None, power=min(powers),
+        upper=_most_left(ours, ours.alpha), upper_level=1 - ours.alpha, smallest_effect=_depth_left(test), highest=1.0, p_adjusted=None,
+        power=min(powers),
         n_for_power=max(needed, default=None),
     )  # fmt: skip
     return [depth, *tests]
@@ -207,7 +208,7 @@ def _tests(ours: SensesRead, depth: int, best: int) -> list[Evidence]:
         name=f"sense, {state}, {ours.reader}", baseline=majority, baseline_name="the most frequent sense",
         smallest_effect=ours.test.over_majority, highest=1.0, **shared,
     )  # fmt: skip
-    over = replace(over, upper90=max(over.upper90, best_upper(early - majority, ours.documents, alpha=ours.alpha / 2)))
+    over = replace(over, upper=max(over.upper, best_upper(early - majority, ours.documents, alpha=ours.alpha / 2)))
     rivals = [one for one in range(1, len(curve)) if one != depth]
     rival = max(rivals, key=lambda one: best_upper((curve[one] - curve[depth])[None], ours.documents, alpha=0.025))
     near = sampled_evidence(
@@ -215,8 +216,8 @@ def _tests(ours: SensesRead, depth: int, best: int) -> list[Evidence]:
         smallest_effect=ours.test.within, baseline_name=f"that less {ours.test.within}", largest=1 + ours.test.within, **shared,
     )  # fmt: skip
     behind = early - curve[best] + ours.test.within
-    upper = max(near.upper90, best_upper(behind, ours.documents, alpha=ours.alpha / 2, largest=1 + ours.test.within))
-    return [over, replace(near, upper90=upper, smallest_effect=0.0)]
+    upper = max(near.upper, best_upper(behind, ours.documents, alpha=ours.alpha / 2, largest=1 + ours.test.within))
+    return [over, replace(near, upper=upper, smallest_effect=0.0)]
 
 
 def _most_left(ours: SensesRead, alpha: float) -> float:
