@@ -14,6 +14,7 @@ import numpy as np
 from interp.core.errors import DataError
 from interp.texts.grammar.generate import texts
 from interp.texts.grammar.lexicon import Split
+from interp.texts.grammar.senses import discourses
 
 HELD_OUT_EVERY = 25
 
@@ -67,17 +68,21 @@ def tokenize_grammar(
     """Generated paragraphs as one stream, as if they were one book.
 
     Args:
-        alone: kind -> share of the paragraphs whose sentences are all of it; the others are of all kinds.
+        alone: kind -> share of the paragraphs whose sentences are all of it (of "sense": one sense in each); the others are of all kinds.
     """
     return _stream([[paragraph + "\n" for paragraph in islice(_paragraphs(seed, split, alone or {}), n_paragraphs)]], tokenizer)
 
 
 def _paragraphs(seed: int, split: Split, alone: Mapping[str, float]) -> Iterator[str]:
     rng = np.random.default_rng(seed)
-    streams = [*(texts(seed=seed, split=split, kinds=[kind]) for kind in alone), texts(seed=seed, split=split)]
+    streams = [*(_of_kind(kind, seed, split) for kind in alone), texts(seed=seed, split=split)]
     ends = np.cumsum([*alone.values()])
     while True:
         yield next(streams[np.searchsorted(ends, rng.random(), side="right")])
+
+
+def _of_kind(kind: str, seed: int, split: Split) -> Iterator[str]:
+    return discourses(seed=seed, split=split) if kind == "sense" else texts(seed=seed, split=split, kinds=[kind])
 
 
 def _stream(told: list[list[str]], tokenizer) -> TokenStream:

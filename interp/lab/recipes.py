@@ -47,7 +47,7 @@ class Recipe:
         tokenizer: the bundled model whose tokenizer is taken as it is; None trains one of `d_vocab` pieces on the training books.
         grammar_paragraphs: generated paragraphs that grammar rows are cut from.
         agreement: share of the generated paragraphs that are agreement sentences alone; in the others each kind comes as often.
-        senses: the same of sentences with an ambiguous word and what tells its sense.
+        senses: the same of sentences with an ambiguous word and what tells its sense, one sense in a paragraph.
         masked: share of the tokens that a shape which fills masks is asked for.
         pairs: generated sentences with their translation, for a shape that translates.
         warmup_steps: steps in which the learning rate rises to `learning_rate`; from there it falls, a cosine over all phases, to a tenth.
@@ -117,7 +117,8 @@ BETWEEN = replace(GPT2_CIRCUITS, n_steps=400, recall=0.2, repeats=0.5)
 TALES_PHASES = (replace(GPT2_CIRCUITS, n_steps=400), BETWEEN, *text(6400, 800))
 # At 3e-3 with 15 % masked and two thirds of fiction it gave each token's frequency and no more after 8 million tokens (6.7 nats). A seventh
 # of the tokens teaches a seventh as much: 40 % (Wettig et al. 2023), short rows, generated sentences first, and a third of the rate. Then
-# its probe for a subject's number was 23 points above a bag of words, and that for senses, one kind of sentence in 18, below one.
+# its probe for a subject's number was 23 points above a bag of words. That for senses was below one as long as nothing in the text said
+# which cues go together: hence paragraphs of one sense.
 SENTENCES = Phase(n_steps=2000, row_tokens=32, batch_rows=64, grammar=0.9)
 BERT_PHASES = (
     SENTENCES,

@@ -15,7 +15,7 @@ from interp.lab.recipes import RECIPES, Phase, Recipe
 from interp.lab.shapes import SHAPES
 from interp.lab.tokenizer import END_OF_TEXT, train_tokenizer
 from interp.lab.train import rate
-from interp.texts.grammar.generate import texts
+from interp.texts.grammar.senses import discourses
 
 N_CTX, VOCAB = 96, 4096
 SHORT = Phase(n_steps=40, row_tokens=32, batch_rows=24, recall=0.4, repeats=0.4, span_lengths=(4, 8))
@@ -287,7 +287,7 @@ def test_generated_paragraphs_are_a_stream_of_one_book_and_splits_differ(library
     assert np.array_equal(made.tokens, tokenize_grammar(20, tokenizer, seed=0).tokens)
     assert tokenizer.decode(tokenize_grammar(20, tokenizer, seed=0, split="confirmation").tokens) != told
     senses = tokenizer.decode(tokenize_grammar(20, tokenizer, seed=0, alone={"sense": 1.0}).tokens).removesuffix(END_OF_TEXT)
-    assert senses.split("\n")[:-1] == list(islice(texts(seed=0, kinds=["sense"]), 20))
+    assert senses.split("\n")[:-1] == list(islice(discourses(seed=0), 20))
 
 
 def test_baselines_know_what_they_can(library):

@@ -32,7 +32,7 @@ class Encoder:
         number, sense = self.agreement, self.sense
         return (
             f"fills masks; number of a masked verb's subject {number.same.estimate:.0%} (bag of words {number.same_bag.estimate:.0%}), "
-            f"sense by an unseen cue {sense.unseen.estimate:.0%} (bag of embeddings {sense.unseen_embeddings.estimate:.0%}), "
+            f"sense by an unseen cue {sense.unseen.estimate:.0%} (bag of words {sense.unseen_bag.estimate:.0%}), "
             f"right verb form {' / '.join(f'{found.estimate:.0%}' for found in number.forms.values())}"
         )
 

@@ -47,7 +47,7 @@ class SenseProbe:
         layer: after which the stream is read (0: the embedding), chosen on split "selection" with unseen cues.
         known, known_bag: with cue words of the training sentences: the probe, the bag of words.
         unseen, unseen_bag, unseen_embeddings: with other cue words: the probe, the bag of words, the bag of embeddings.
-        above: probe less bag of embeddings there, sentence by sentence.
+        above_bag, above: there, sentence by sentence, the probe less the bag of words, and less the bag of embeddings.
     """
 
     layer: int
@@ -56,6 +56,7 @@ class SenseProbe:
     unseen: Interval
     unseen_bag: Interval
     unseen_embeddings: Interval
+    above_bag: Interval
     above: Interval
 
     def rows(self) -> Rows:
@@ -65,6 +66,7 @@ class SenseProbe:
             "the same by a bag of words, which holds the cue": as_share(self.known_bag),
             "sense of an ambiguous word, unseen cues: probe": as_share(self.unseen),
             "the same by a bag of words, which cannot know the cue": as_share(self.unseen_bag),
+            "probe less bag of words, unseen cues": as_points(self.above_bag),
             "the same by a bag of embeddings, unseen cues": as_share(self.unseen_embeddings),
             "probe less bag of embeddings, unseen cues": as_points(self.above),
         }
@@ -89,6 +91,7 @@ def measure(model: Model) -> SenseProbe:
         unseen=share(unseen, clusters),
         unseen_bag=share(unseen_bag, clusters),
         unseen_embeddings=share(unseen_embeddings, clusters),
+        above_bag=share(unseen.astype(float) - unseen_bag, clusters, lowest=-1.0),
         above=share(unseen.astype(float) - unseen_embeddings, clusters, lowest=-1.0),
     )
 

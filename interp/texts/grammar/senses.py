@@ -116,10 +116,40 @@ def words(split: Split = "train") -> tuple[str, ...]:
 
 def sense(draw: Draw) -> Candidate:
     """One sentence of a set, for `generate`."""
-    word = draw.one(ambiguous(draw.split))
+    variants, fill, ignoring = _drawn(draw, draw.one(ambiguous(draw.split)))
+    return Candidate(said=draw.one(variants), template=fill.name, ignoring=ignoring)
+
+
+def discourses(*, seed: int, split: Split = "train") -> Iterator[str]:
+    """Paragraphs without end, of three to seven sentences, in which an ambiguous word keeps its sense, with one cue after another.
+
+    Single sentences do not say which cues go together, so that nobody can learn a sense from them. Source: Gale, Church & Yarowsky (1992),
+    One Sense Per Discourse.
+
+    Example:
+        >>> paragraph = next(discourses(seed=1))
+        >>> 3 <= paragraph.count(".") <= 7
+        True
+    """
+    check_split(split)
+    draw = Draw(seed, split, "discourses")
+    while True:
+        word, which = draw.one(ambiguous(split)), draw.one((0, 1))
+        yield " ".join(_of_sense(draw, word, which) for _ in range(draw.one(range(3, 8))))
+
+
+def _of_sense(draw: Draw, word: Ambiguous, which: int) -> str:
+    while True:
+        variants, _, ignoring = _drawn(draw, word)
+        drafted = draft(variants[which])
+        if belongs(drafted, draw.split, ignoring=ignoring):
+            return finish(drafted, name="", kind="sense", split=draw.split).text
+
+
+def _drawn(draw: Draw, word: Ambiguous) -> tuple[list[Statement], Fill, frozenset[str]]:
     fill = draw.one(FILLS[draw.one(DISTANCES)])
     variants, ignoring = _variants(draw, word, fill, "before" if draw.chance(0.6) else "after")
-    return Candidate(said=draw.one(variants), template=fill.name, ignoring=ignoring)
+    return variants, fill, ignoring
 
 
 def _sets(draw: Draw, seed: int, among: Sequence[Ambiguous], distance: int, position: Position, count: Count | None) -> Iterator[SenseSet]:

@@ -1,6 +1,7 @@
 """Minimal pairs: one word differs, and what hangs on it is as said."""
 
 import re
+from itertools import islice
 
 import pytest
 
@@ -8,7 +9,7 @@ from interp.core.errors import DataError
 from interp.texts.grammar.agreement import FRAMES, agreement_pairs
 from interp.texts.grammar.candidate import search
 from interp.texts.grammar.lexicon import SPLITS
-from interp.texts.grammar.senses import DISTANCES, ambiguous, sense_sets
+from interp.texts.grammar.senses import DISTANCES, ambiguous, discourses, sense_sets
 from interp.texts.grammar.winograd import gender_pairs, winograd_pairs
 
 
@@ -150,3 +151,18 @@ def test_what_cannot_be_had_is_refused():
         sense_sets(1, seed=1, distance=5, split="selection", words=["seal"])
     with pytest.raises(DataError, match="20000 pairs in a row did not fit"):
         next(search(lambda number: None, "pairs"))
+
+
+def test_a_paragraph_keeps_one_sense_and_its_words_are_the_splits():
+    """Of each paragraph's cues all are of one sense of one word; over paragraphs every word comes in both senses."""
+    cues = {noun.lemma: sense.sense for each in ambiguous() for sense, of in zip(each.senses, each.cues, strict=True) for noun in of}
+    found = []
+    for paragraph in islice(discourses(seed=3), 400):
+        said = {cues[word] for word in re.findall(r"[a-z]+", paragraph) if word in cues}
+        assert len(said) == 1
+        found.append(said.pop())
+        assert all(found[-1].split(".")[0] in sentence for sentence in paragraph.split(".")[:-1])
+    assert len(set(found)) == 2 * len(ambiguous())
+    assert list(islice(discourses(seed=3), 3)) == list(islice(discourses(seed=3), 3)) != list(islice(discourses(seed=4), 3))
+    held = " ".join(islice(discourses(seed=3, split="confirmation"), 50))
+    assert not {each.lemma for each in ambiguous("selection")} & set(re.findall(r"[a-z]+", held))
