@@ -16,7 +16,11 @@ from interp.captures.corpus.workers import in_processes
 from interp.captures.prompt import capture
 from interp.checks.cache import fresh_check, with_cached_checks
 from interp.checks.report import Report
+from interp.claims.claim import Claim
+from interp.claims.claim_files import find_claim
 from interp.claims.judge import judge, plan
+from interp.claims.judge_many import Judged
+from interp.claims.judge_many import judge_many as _judge_many
 from interp.claims.kept import read_verdict
 from interp.claims.own import attends
 from interp.claims.relation_table import relations
@@ -35,6 +39,7 @@ from interp.models.devices import DeviceMap
 from interp.models.load import load_model
 from interp.models.model import Model
 from interp.models.untrained import untrained
+from interp.reports.write import report
 from interp.texts.corpora import open_corpus
 from interp.texts.plain import read_texts
 from interp.texts.treebank import read_treebank
@@ -53,6 +58,7 @@ __all__ = [
     "effect",
     "figure",
     "judge",
+    "judge_many",
     "knock_out",
     "load",
     "logit_lens",
@@ -64,6 +70,7 @@ __all__ = [
     "read_verdict",
     "relations",
     "replicated",
+    "report",
     "save",
     "training",
     "untrained",
@@ -102,6 +109,39 @@ def load(
     """
     model = load_model(source, tokenizer, dtype=dtype, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
     return with_cached_checks(model)
+
+
+def judge_many(
+    claims: Sequence[str | Claim],
+    models: Sequence[str],
+    data: Sequence[str | Path] = (),
+    *,
+    out: str | Path,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> list[Judged]:
+    """Judge claims on models, each verdict kept in a folder as soon as it is there; the same call goes on with a stopped one.
+
+    Args:
+        claims: ids of the catalogue, YAML files, or claims.
+        models: names or folders, as `load` takes them.
+        data: .conllu, .txt, a folder of CoarseWSD-20, or "grammar" for generated sentences; for each claim the first that serves.
+        out: the folder: OUT/MODEL/CLAIM.json, and OUT/general for claims that are about no model at hand.
+        seed: of splits, resamples and random tokens.
+        workers: processes; each loads its models.
+        progress: called with what was done.
+    Raises: ClaimError for an unknown claim, data that are not there, a folder that is a file.
+
+    Example:
+        >>> import tempfile
+        >>> found = judge_many(["S1-01", "S4-34"], ["tales"], out=tempfile.mkdtemp())
+        >>> [(one.claim.id, one.model) for one in found]
+        [('S1-01', 'tales'), ('S4-34', 'general')]
+    """
+    chosen = [claim if isinstance(claim, Claim) else find_claim(claim) for claim in claims]
+    read = [str(one) for one in data]
+    return _judge_many(chosen, models, read, out=out, load=load, seed=seed, workers=workers, progress=progress)
 
 
 def check(model: Model) -> Report:

@@ -22,6 +22,7 @@ from interp.texts.example import Example
 if TYPE_CHECKING:
     from interp.models.attention import AttentionCall
 
+_NEURONS = ("up", "gate", "post")
 MAX_BYTES = 256 * 2**20
 WordPlace = tuple[int, int]
 """An example's number and a word's place in it."""
@@ -55,16 +56,17 @@ def word_vectors(
         model: from `interp.load`.
         examples: annotated examples; those without a chosen word are not run.
         words: which words, by number of the example and place in it; a word may come twice.
-        points: of kinds that are (batch, pos, d_model), such as `stream_points`.
+        points: of kinds that are (batch, pos, something), such as `stream_points` or an FFN's neurons ("post").
         max_tokens: tokens in a batch.
         max_bytes: of vectors held at a time; one point is always held whole.
-    Returns: (point, vectors) in the order of `points`; axes (word, d_model), float32, in the stream's own unit.
+    Returns: (point, vectors) in the order of `points`; axes (word, d_model), for neurons (word, neuron), float32, in their own unit.
     Raises: DataError for no word, or a point at which nothing was seen; ModelUnsupported for an encoder-decoder.
     """
     refuse_pairs(model, "vectors of words")
     if not words:
         raise DataError("no word came; expected at least one whose vector is wanted")
-    at_once = max(1, max_bytes // (4 * len(words) * model.anatomy.d_model))
+    widest = max(model.anatomy.d_mlp if point.kind in _NEURONS else model.anatomy.d_model for point in points)
+    at_once = max(1, max_bytes // (4 * len(words) * widest))
     for start in range(0, len(points), at_once):
         chosen = points[start : start + at_once]
         found = _read(model, examples, words, chosen, max_tokens)
@@ -75,9 +77,10 @@ def word_vectors(
 class _AtWords:
     """Keeps, of each point that is wanted, the vectors at the words of the batch that runs."""
 
-    def __init__(self, points: Sequence[Point], n_words: int, d_model: int):
+    def __init__(self, points: Sequence[Point], n_words: int):
         self.kinds: frozenset[str] = frozenset(point.kind for point in points)
-        self.found = {point.name: np.full((n_words, d_model), np.nan, np.float32) for point in points}
+        self.wanted, self.n_words = {point.name for point in points}, n_words
+        self.found: dict[str, np.ndarray] = {}
         self.rows, self.words = torch.empty(0, 0, 0), np.empty(0, int)
 
     def next_batch(self, rows: torch.Tensor, words: np.ndarray) -> None:
@@ -85,9 +88,10 @@ class _AtWords:
         self.rows, self.words = rows, words
 
     def at(self, point: Point, tensor: torch.Tensor) -> None:
-        if point.name in self.found:
+        if point.name in self.wanted:
             mean = torch.einsum("wbp,bpd->wd", self.rows.to(tensor.device), tensor.detach().float())
-            self.found[point.name][self.words] = mean.cpu().numpy()
+            empty = np.full((self.n_words, tensor.shape[-1]), np.nan, np.float32)
+            self.found.setdefault(point.name, empty)[self.words] = mean.cpu().numpy()
 
     def attend(self, point: Point, call: "AttentionCall") -> None:
         return None
@@ -101,13 +105,13 @@ def _read(
     for number, (example, _) in enumerate(words):
         asked.setdefault(example, []).append(number)
     chosen = sorted(asked)
-    keep = _AtWords(points, len(words), model.anatomy.d_model)
+    keep = _AtWords(points, len(words))
     with watching(keep):
         for batch in by_length([examples[number] for number in chosen], max_tokens=max_tokens):
             texts = [(chosen[number], example) for number, example in batch]
             keep.next_batch(*_rows(texts, words, asked))
             model.run(torch.tensor([example.ids for _, example in texts]), logits=False)
-    unseen = [name for name, vectors in keep.found.items() if np.isnan(vectors).all()]
+    unseen = [point.name for point in points if point.name not in keep.found]
     if unseen:
         raise DataError(f"{model.name} showed nothing at {', '.join(unseen)}; expected points that its family has")
     return keep.found

@@ -11,9 +11,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
+from interp.claims.protocols.parts.expression import Expression
+from interp.claims.protocols.parts.model_shape import model_quantities
+from interp.claims.protocols.parts.shapes import QUANTITIES
 from interp.claims.protocols.protocol import Needs, Parameters, Protocol
 from interp.claims.protocols.registry import PROTOCOLS
 from interp.core.errors import ClaimError
+from interp.models.model import Model
 
 Kind = Literal["arith", "ident", "obs", "causal", "train", "lit", "ill"]
 Quantifier = Literal["all", "some", "typical", "order", "equality"]
@@ -25,10 +29,15 @@ class Claim(BaseModel):
 
     Attributes:
         kind: what kind of statement it is.
+        quotation, translation: the words of the source, and what they say in English.
         quantifier: of how many heads, layers or models it is said.
-        scope: which models it is about, in words; the protocol says it in code.
+        scope: which models it is about, in words; the protocol says it in code, and `only` what the protocol does not know.
+        only: a statement on the model's quantities (see `expression`), of which it must be true, as in "ffn_parameters == 0".
+        not_as_worded: why it cannot be tested as worded, where that is so; the test is then of the nearest form that can.
+        denies: what is tested is what the claim says there is not: its verdict is the opposite of the test's.
         test: the protocol and its parameters, the smallest effect of interest among them.
         alpha: level of the adjusted p.
+        contradicts: ids of other claims that cannot be true if this one is.
         replications: how many others (models, seeds, corpora, languages) it must come out the same on to count as replicated.
         does_not_show: what a verdict leaves open, for the reader.
     """
@@ -38,12 +47,17 @@ class Claim(BaseModel):
     id: str
     statement: str
     quotation: str = ""
+    translation: str = ""
     source: str = ""
     kind: tuple[Kind, ...]
     quantifier: Quantifier
     scope: str
+    only: str = ""
+    not_as_worded: str = ""
+    denies: bool = False
     test: SerializeAsAny[Parameters]
     alpha: float = Field(default=0.05, gt=0, lt=1)
+    contradicts: tuple[str, ...] = ()
     replications: int = Field(default=1, ge=1)
     does_not_show: str
 
@@ -51,6 +65,25 @@ class Claim(BaseModel):
     @classmethod
     def _of_its_protocol(cls, test: object) -> object:
         return _parameters(test) if isinstance(test, dict) else test
+
+    @field_validator("only")
+    @classmethod
+    def _is_of_quantities(cls, only: str) -> str:
+        try:
+            if only:
+                Expression(only, QUANTITIES)
+        except ClaimError as error:
+            raise ValueError(str(error)) from error
+        return only
+
+    def why_not(self, model: Model) -> str:
+        """Why the claim is not about a model, as the rest of a sentence on it; "" where it is."""
+        if reason := self.protocol.why_not(model.anatomy):
+            return reason
+        if not self.only:
+            return ""
+        only, known = Expression(self.only, QUANTITIES), model_quantities(model)
+        return "" if only.names <= known.keys() and only(known) else f"is none of which {self.only!r} is true, and of those it is said"
 
     @property
     def protocol(self) -> Protocol[Any]:

@@ -1,7 +1,10 @@
 """Claims from YAML files: the bundled ones (`catalogue/`) and one's own. What is wrong is told by file, line and field."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -9,6 +12,7 @@ from interp.claims.claim import Claim, parse_claim
 from interp.core.errors import ClaimError
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where it was built
 
 
 def read_claim(path: str | Path) -> Claim:
@@ -31,14 +35,14 @@ def claim_from_yaml(text: str, where: str) -> Claim:
     Raises: ClaimError when it is not YAML (with the line), or is not a claim (with line and field).
     """
     try:
-        fields, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        fields = yaml.load(text, Loader=_LOADER)  # noqa: S506: the safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ClaimError(f"{where}{line}: not YAML ({getattr(error, 'problem', error)})") from error
     if not isinstance(fields, dict):
         raise ClaimError(f"{where}: a {type(fields).__name__} came; expected the fields of a claim")
-    return parse_claim(fields, where, lambda location: _line(node, location))
+    return parse_claim(fields, where, lambda location: _line(yaml.compose(text, Loader=yaml.SafeLoader), location))
 
 
 def to_yaml(claim: Claim) -> str:
@@ -71,25 +75,38 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Nod
     return None
 
 
-def catalogue() -> dict[str, Claim]:
-    """The bundled claims by id.
+@cache
+def catalogue() -> Mapping[str, Claim]:
+    """The bundled claims by id, in the documents' order.
 
     Example:
         >>> catalogue()["S1-01"].quantifier
         'all'
     """
-    claims = [read_claim(path) for path in sorted(CATALOGUE.glob("*.yaml"))]
-    return {claim.id: claim for claim in claims}
+    claims = [read_claim(path) for path in CATALOGUE.rglob("*.yaml")]
+    return MappingProxyType({claim.id: claim for claim in sorted(claims, key=lambda claim: place_of(claim.id))})
+
+
+def place_of(claim_id: str) -> list[tuple[int, str]]:
+    """Where a claim stands among others: part by part, numbers as numbers.
+
+    Example:
+        >>> sorted(["S4-30-12", "S4-30-2", "S1-09"], key=place_of)
+        ['S1-09', 'S4-30-2', 'S4-30-12']
+    """
+    return [(int(part), "") if part.isdigit() else (0, part) for part in claim_id.split("-")]
 
 
 def find_claim(id_or_path: str) -> Claim:
     """A claim of the catalogue by its id, or one's own by its file.
 
-    Raises: ClaimError when it is neither, listing what there is.
+    Raises: ClaimError when it is neither, with ids that are spelt nearly so.
     """
     known = catalogue()
     if id_or_path in known:
         return known[id_or_path]
     if id_or_path.endswith((".yaml", ".yml")):
         return read_claim(id_or_path)
-    raise ClaimError(f"{id_or_path!r} is not a claim; expected one of {', '.join(known)}, or a YAML file")
+    near = ", ".join(get_close_matches(id_or_path, known, n=5, cutoff=0.4))
+    told = f" (near it: {near})" if near else ""
+    raise ClaimError(f"{id_or_path!r} is not a claim; expected an id that `interp claims` lists{told}, or a YAML file")

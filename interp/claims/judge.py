@@ -16,7 +16,7 @@ from interp.claims.protocols.finding import Finding
 from interp.claims.protocols.protocol import Case
 from interp.claims.stages import Stages, open_stages
 from interp.claims.tested_on import Data, examples_for
-from interp.claims.verdict import Badges, Verdict
+from interp.claims.verdict import Badges, Outcome, Verdict
 from interp.core.errors import ClaimError
 from interp.core.provenance import own_source, versions
 from interp.models.model import Model
@@ -61,20 +61,21 @@ def judge(
 
 
 def verdict_of(claim: Claim, model: Model, finding: Finding, hashes: dict[str, str], *, seed: int, elapsed_s: float) -> Verdict:
-    """A protocol's finding with everything that it rests on."""
+    """A protocol's finding with everything that it rests on. Where the claim denies what was tested, the outcome is the opposite."""
+    subject = claim.protocol.subject(claim.test)
     return Verdict(
         claim=claim.model_dump(mode="json"),
         claim_hash=claim.hash,
         design={"family": claim.protocol.family, "controls": "; ".join(claim.protocol.controls)},
-        outcome=finding.outcome,
+        outcome=_OPPOSITE.get(finding.outcome, finding.outcome) if claim.denies else finding.outcome,
         reason=finding.reason,
-        summary=finding.summary,
+        summary=_summary(claim, finding),
         site=finding.site,
         badges=finding.badges,
         evidence=finding.evidence,
         controls=finding.controls,
-        model=model.name,
-        fingerprint=model.fingerprint,
+        model=subject or model.name,
+        fingerprint="" if subject else model.fingerprint,
         data={**hashes, **finding.data},
         seed=seed,
         versions=versions(),
@@ -82,6 +83,16 @@ def verdict_of(claim: Claim, model: Model, finding: Finding, hashes: dict[str, s
         elapsed_s=elapsed_s,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+_OPPOSITE: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported"}
+
+
+def _summary(claim: Claim, finding: Finding) -> str:
+    told = [f"Not testable as worded ({claim.not_as_worded}); this is the nearest form that is." if claim.not_as_worded else ""]
+    if claim.denies and finding.outcome in _OPPOSITE:
+        told += [f"What the claim says there is not was tested, and is {finding.outcome}."]
+    return " ".join(one for one in [*told, finding.summary] if one)
 
 
 def plan(claim: str | Claim, model: Model, data: Data | None = None, *, seed: int = 0) -> Plan:
@@ -97,7 +108,7 @@ def plan(claim: str | Claim, model: Model, data: Data | None = None, *, seed: in
         True
     """
     claim = claim if isinstance(claim, Claim) else find_claim(claim)
-    outside = claim.protocol.why_not(model.anatomy)
+    outside = claim.why_not(model)
     if outside:
         raise ClaimError(f"{claim.id}: {model.name} {outside}; nothing would be run")
     case, _ = _case(claim, model, data, seed, lambda what: None)
@@ -120,7 +131,7 @@ def _run(
     claim: Claim, model: Model, data: Data | None, seed: int, stages: str | Path | None, tell: Progress
 ) -> tuple[Finding, dict[str, str]]:
     model.require("capture")
-    outside = claim.protocol.why_not(model.anatomy)
+    outside = claim.why_not(model)
     if outside:
         return _out_of_scope(f"{model.name} {outside}."), {}
     case, hashes = _case(claim, model, data, seed, tell)

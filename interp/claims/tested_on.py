@@ -1,7 +1,9 @@
 """What a claim is tested on: a treebank or texts, read as examples, with the name and hash that a verdict keeps of them."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from interp.claims.claim import Claim
@@ -9,7 +11,10 @@ from interp.core.errors import ClaimError
 from interp.core.provenance import text_hash
 from interp.models.model import Model
 from interp.texts.example import Example
+from interp.texts.grammar.generate import generate
+from interp.texts.grammar.senses import sense_sets
 from interp.texts.plain import read_texts
+from interp.texts.senses import read_senses, sense_sentences
 from interp.texts.sentences import examples as annotated
 from interp.texts.sentences import skipped_counts
 from interp.texts.tokens import windows
@@ -17,6 +22,8 @@ from interp.texts.treebank import read_treebank
 from interp.texts.words import Sentence
 
 Data = str | Path | Iterable[str] | Iterable[Sentence]
+GRAMMAR = "grammar"  # in place of a file: sentences of the grammar, with their trees, pronouns' antecedents and marked senses
+N_GENERATED, N_SENSE_SETS, SENSE_DISTANCE = 800, 300, 4
 
 
 def examples_for(claim: Claim, model: Model, data: Data | None) -> tuple[list[Example], dict[str, str]]:
@@ -53,6 +60,23 @@ def _plain(texts: list[str], model: Model) -> tuple[list[Example], dict[str, str
     return found, {"texts": text_hash(texts), "documents": "none are marked: each text counts as one"}
 
 
+@cache
+def data_stamp(data: str) -> str:
+    """A hash that changes with what a file, or the files of a folder, hold; the name alone for what is generated.
+
+    Raises: ClaimError for what is neither.
+    """
+    if data == GRAMMAR:
+        return GRAMMAR
+    path = Path(data)
+    if not path.exists():
+        raise ClaimError(
+            f"{data}: no such file or folder; expected a .conllu treebank, a .txt file, a folder of CoarseWSD-20, or {GRAMMAR!r}"
+        )
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    return text_hash(hashlib.blake2b(one.read_bytes()).hexdigest() for one in files)
+
+
 def _annotation(sentence: Sentence) -> str:
     """All of a sentence that a verdict may rest on: the same text with another tree, tag or link is another treebank."""
     words = (f"{word.form} {word.lemma} {word.upos} {word.head} {word.deprel} {word.span} {word.multiword}" for word in sentence.words)
@@ -65,7 +89,12 @@ def _windows(text: str, number: int, model: Model) -> list[Example]:
 
 
 def _read(claim: Claim, data: Data) -> list[str | Sentence]:
+    if data == GRAMMAR:
+        sets = sense_sets(N_SENSE_SETS, seed=0, distance=SENSE_DISTANCE)
+        return [*generate(N_GENERATED, seed=0, split="confirmation"), *sense_sentences(sets)]
     if isinstance(data, str | Path):
+        if Path(data).is_dir():
+            return list(read_senses(data))
         if Path(data).suffix == ".conllu":
             return list(read_treebank(data))
         if claim.needs == "treebank":

@@ -15,6 +15,8 @@ Reason = Literal[
     "in_between",
     "ill_posed",
     "needs_training",
+    "needs_source",
+    "needs_instrument",
     "out_of_scope",
     "not_published",
 ]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from interp.cli.out import DEFAULT, ModelName, refuse_unwritable, write_whole
+from interp.cli.out import DEFAULT, ModelName, refuse_unwritable
+from interp.core.errors import ClaimError
+from interp.core.files import write_whole
 
 if TYPE_CHECKING:
     from interp.claims.relation_table import RelationTable
@@ -41,18 +43,38 @@ claims_app = typer.Typer(cls=_ListsByItself, help="The claims of the catalogue; 
 
 
 @claims_app.command("list")
-def claims() -> None:
+def claims(
+    as_json: Annotated[bool, typer.Option("--json", help="all of every claim, as JSON")] = False,
+) -> None:
     """The claims of the catalogue."""
+    import json
+
     from interp.claims.claim_files import catalogue
 
-    for claim in catalogue().values():
-        print(f"{claim.id:10} {'/'.join(claim.kind):6} {claim.statement}")
+    known = catalogue()
+    if as_json:
+        print(json.dumps([claim.model_dump(mode="json") for claim in known.values()], indent=2, ensure_ascii=False))
+        return
+    for claim in known.values():
+        print(f"{claim.id:18} {'/'.join(claim.kind):11} {claim.test.protocol:24} {claim.statement}")
+
+
+@claims_app.command("show")
+def show(claim: Annotated[str, typer.Argument(help="an id of the catalogue, or a YAML file")]) -> None:
+    """A claim: what the document says, what is tested, by which design, and against which controls."""
+    from interp.claims.claim_files import find_claim, to_yaml
+
+    found = find_claim(claim)
+    print(to_yaml(found).rstrip())
+    print(f"\n# Looked at together: {found.protocol.family}")
+    for control in found.protocol.controls:
+        print(f"# Control: {control}")
 
 
 @claims_app.command()
 def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", help="folder for runs, numbers and figures; the same command goes on with it")],
-    runs: Annotated[int, typer.Option(help="for each kind of null; 200 and more say something, 10 show that it works")] = 200,
+    runs: Annotated[int, typer.Option(help="nulls for each protocol; 200 and more say something, 10 show that it works")] = 200,
     protocols: Annotated[str | None, typer.Option(help="only these, such as head_relation,induction_head; all if not said")] = None,
 ) -> None:
     """Judge cases whose truth is known: false positives, p-values, power, the winner's curse. Hours for 200 runs."""
@@ -69,18 +91,66 @@ def calibrate(
 
 
 def judge(
-    claim: Annotated[str, typer.Argument(help="an id of the catalogue (see `interp claims`), or a YAML file")],
-    model: ModelName = DEFAULT,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="a .conllu treebank, or .txt for claims about plain text")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write the verdict (.json)")] = None,
+    claims: Annotated[list[str] | None, typer.Argument(help="ids of the catalogue (see `interp claims`), or YAML files")] = None,
+    every: Annotated[bool, typer.Option("--all", help="every claim of the catalogue")] = False,
+    models: Annotated[
+        str, typer.Option("--model", "--models", "-m", help="a bundled model, minilm, a folder or a hub name; a,b for several")
+    ] = DEFAULT,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", "-d", help="a .conllu treebank, .txt, or grammar for generated sentences; a,b: the first that serves"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="where to write the verdict (.json); of several verdicts, a folder")
+    ] = None,
     figure: FigureFile = None,
     seed: Seed = 0,
     plan: Annotated[bool, typer.Option("--plan", help="only say what would be run, with what power and for how long")] = False,
     stages: Annotated[Path | None, typer.Option(help="folder for long parts; the same command with it goes on with a stopped run")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="processes, for several verdicts")] = 1,
 ) -> None:
-    """Test a claim until there is a verdict."""
+    """Test claims until there are verdicts. The same command again goes on with a stopped run of several."""
+    names = [name.strip() for name in models.split(",")]
+    read = [] if data is None else [data] if Path(data).exists() else [one.strip() for one in data.split(",")]
+    if every or len(claims or []) > 1 or len(names) > 1:
+        if plan or figure or stages:
+            raise ClaimError("--plan, --figure or --stages came with several verdicts; expected them with one claim and one model")
+        _judge_many(claims or [], every, names, read, out, seed, workers)
+        return
+    if not claims:
+        raise ClaimError("no claim came; expected an id of `interp claims`, a YAML file, or --all")
+    _judge_one(claims[0], names[0], read, out, figure, seed, plan, stages)
+
+
+def _judge_many(claims: list[str], every: bool, models: list[str], data: list[str], out: Path | None, seed: int, workers: int) -> None:
+    from collections import Counter
+
+    import interp
+    from interp.claims.claim_files import catalogue
+
+    if out is None:
+        raise ClaimError("several verdicts were asked for; expected --out FOLDER to keep them in")
+    chosen = list(catalogue()) if every else claims
+    found = interp.judge_many(chosen, models, data, out=out, seed=seed, workers=workers, progress=_tell)
+    for one in found:
+        told = (
+            f"not run: {one.why_not}"
+            if one.verdict is None
+            else f"{one.verdict.outcome.upper():14} {one.verdict.reason:17} {one.claim.statement}"
+        )
+        print(f"{one.claim.id:18} {one.model:12} {told}")
+    counts = Counter("not run" if one.verdict is None else one.verdict.outcome for one in found)
+    print(", ".join(f"{n} {outcome}" for outcome, n in counts.most_common()))
+
+
+def _judge_one(
+    claim: str, model: str, read: list[str], out: Path | None, figure: Path | None, seed: int, plan: bool, stages: Path | None
+) -> None:
     import interp
 
+    if len(read) > 1:
+        raise ClaimError(f"the data {', '.join(read)} came for one verdict; expected one file, folder or {'grammar'!r}")
+    data = read[0] if read else None
     refuse_unwritable(out)
     refuse_unwritable(figure, figure=True)
     loaded = interp.load(model)
@@ -90,6 +160,13 @@ def judge(
     verdict = interp.judge(claim, loaded, data, seed=seed, stages=stages, progress=_tell)
     print(verdict)
     _keep(verdict, out, figure)
+
+
+def report(folder: Annotated[Path, typer.Argument(help="what `interp judge ... --out FOLDER` made")]) -> None:
+    """Write a folder of verdicts as a page to filter (report.html), and as Markdown, CSV and JSON."""
+    import interp
+
+    print(interp.report(folder))
 
 
 def relations(

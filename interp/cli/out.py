@@ -1,4 +1,4 @@
-"""What commands have in common: the option that names a model, and files that are refused before the work and written whole."""
+"""What commands have in common: the option that names a model, and files that are refused before the work."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +27,3 @@ def refuse_unwritable(path: Path | None, *, figure: bool = False) -> None:
 
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path.name!r} has the suffix {path.suffix!r}; a figure can be saved as {', '.join(SUFFIXES)}")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write in one move: a reader sees the old file or the new one."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

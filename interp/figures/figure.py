@@ -50,6 +50,12 @@ class Figure:
         """The numbers drawn, in long form."""
         return to_csv(self.description)
 
+    def svg(self, *, width: Width = "two") -> str:
+        """The same as the vector file: the text of an SVG."""
+        from interp.figures.save import content
+
+        return content(self.description, ".svg", width).decode()
+
     def save(self, path: str | Path, *, width: Width = "one") -> Path:
         """Write PDF, SVG, PNG, HTML or CSV, as the suffix says (`save.save`)."""
         from interp.figures.save import save

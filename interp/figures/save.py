@@ -28,17 +28,18 @@ def save(description: Description, path: str | Path, *, width: Width = "one") ->
         raise DataError(f"width={width!r} came; expected {' or '.join(map(repr, WIDTH_MM))} column(s)")
     if not path.parent.is_dir():
         raise DataError(f"{path}: there is no folder {path.parent}; make it first, or save elsewhere")
-    content = _content(description, path.suffix.lower(), width)
+    drawn = content(description, path.suffix.lower(), width)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(content)
+        partial.write_bytes(drawn)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return path
 
 
-def _content(description: Description, suffix: str, width: Width) -> bytes:
+def content(description: Description, suffix: str, width: Width) -> bytes:
+    """The bytes of a file of this kind."""
     if suffix == ".csv":
         return to_csv(description).encode()
     if suffix == ".html":

@@ -34,15 +34,18 @@ def senses_of(links: Iterable[Link]) -> list[tuple[int, str]]:
 
 
 def sense_sentences(sets: Iterable[SenseSet]) -> list[Sentence]:
-    """The two sentences with a cue of each set, the ambiguous word marked; a set is a document.
+    """The two sentences with a cue of each set, the ambiguous word marked, with a link "Cue" to what tells its sense; a set is a document.
 
     Example:
         >>> from interp.texts.grammar.senses import sense_sets
         >>> [senses_of(each.links)[0][1] for each in sense_sentences(sense_sets(1, seed=1, distance=6, words=["bank"]))]
         ['bank.money', 'bank.river']
     """
-    sentences = [sentence for each in sets for sentence in each.sentences[:2]]
-    return [replace(one, links=(*one.links, *((f"{SENSE}{sense}", word, word) for word, sense in one.senses))) for one in sentences]
+    return [
+        replace(one, links=(*one.links, ("Cue", each.target, each.cue), *((f"{SENSE}{sense}", word, word) for word, sense in one.senses)))
+        for each in sets
+        for one in each.sentences[:2]
+    ]
 
 
 def read_senses(folder: str | Path, words: Sequence[str] = ()) -> list[Sentence]:

@@ -29,7 +29,8 @@ def test_not_applicable_with_the_reason_and_without_data(tiny_named, name, claim
 
 @pytest.mark.parametrize("name", ["gpt2", "bert", "mixtral", "deepseek-v3", "gpt-oss", "gemma2"])
 def test_claims_apply_to_models_with_attention_and_ffns(tiny_named, name):
-    assert [claim.protocol.why_not(tiny_named(name).model.anatomy) for claim in catalogue().values()] == [""] * len(catalogue())
+    anatomy = tiny_named(name).model.anatomy
+    assert [catalogue()[claim].protocol.why_not(anatomy) for claim in ("S1-01", "S4-42", "S4-41-obj")] == [""] * 3
 
 
 def test_a_claim_on_heads_applies_without_an_ffn(tiny_named):

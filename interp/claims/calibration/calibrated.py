@@ -21,7 +21,7 @@ class Calibrated:
     """All runs of a calibration, and what follows from them.
 
     Attributes:
-        runs: how many there were of each kind of null.
+        runs: how many nulls there were of each protocol.
         rows: one for each run: its part ("null", "planted", "equals"), name, seed, and what came out.
     """
 

@@ -1,9 +1,11 @@
 """Every case judged, one after the other; each kept in a line of a file as soon as it is done."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def calibrate(
     """Judge cases whose truth is known, and say how often the verdicts are right.
 
     Args:
-        runs: for each kind of null; a tenth of it for each point of a power curve, but three at least.
+        runs: nulls for each protocol, shared by its kinds of them; a tenth for each point of a power curve. Three at least of each.
         out: a folder in which each run is kept; the same call with it goes on behind a stopped one.
         protocols: only these; empty for all, and the equal heads.
         progress: called with what is being done.
@@ -53,11 +55,11 @@ def _jobs(runs: int, protocols: tuple[str, ...]) -> Iterator[Job]:
     known = {one.protocol for one in (*NULLS, *planted())}
     if unknown := sorted(set(protocols) - known):
         raise ClaimError(f"protocols {', '.join(unknown)} came; expected some of: {', '.join(sorted(known))}")
-    fewer = max(FEWEST, runs // FEWER)
-    for part, cases, n in (("null", NULLS, runs), ("planted", tuple(planted()), fewer)):
-        for one in cases:
-            if not protocols or one.protocol in protocols:
-                yield from ((part, one.name, seed, partial(_judged, one, seed)) for seed in range(n))
+    kinds, fewer = Counter(one.protocol for one in NULLS), max(FEWEST, runs // FEWER)
+    nulls = [("null", one, max(FEWEST, ceil(runs / kinds[one.protocol]))) for one in NULLS]
+    for part, one, n in (*nulls, *(("planted", one, fewer) for one in planted())):
+        if not protocols or one.protocol in protocols:
+            yield from ((part, one.name, seed, partial(_judged, one, seed)) for seed in range(n))
     for gain in () if protocols else GAINS:
         yield from (("equals", f"gain {gain:g}", seed, partial(_equals, seed, gain)) for seed in range(fewer if gain else runs))
 

@@ -152,8 +152,6 @@ def _summary(case: Case[Arithmetic], true: dict[str, bool], told: Cases, untold:
     n_true = sum(true.values())
     parts = [f"{statement.text}: true of {n_true} of {len(true)} ({', '.join(_shown(name, told[name], statement) for name in true)})."]
     parts += [f"Not known of {', '.join(untold)}."] if untold else []
-    if case.test.over != "model":
-        parts.append(f"{case.model.name} played no part.")
     return " ".join(parts)
 
 
@@ -219,4 +217,5 @@ PROTOCOL = Protocol(
     why_not=lambda anatomy: "",
     plan=_plan,
     run=run,
+    subject=lambda test: {"model": "", "published": "published configurations", "shapes": "shapes of the claim"}[test.over],
 )

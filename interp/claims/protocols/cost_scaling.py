@@ -176,7 +176,7 @@ def _whose(case: Case[CostScaling]) -> str:
     sizes = ", ".join(map(str, _sweep(case)))
     if case.test.against == "n_tokens":
         return f"({case.model.name} on {sizes} tokens.)"
-    return f"(Decoders of GPT-2's shape with {case.test.against} {sizes}; {case.model.name} played no part.)"
+    return f"(Decoders of GPT-2's shape with {case.test.against} {sizes}.)"
 
 
 def _statement(case: Case[CostScaling], counts: Sequence[dict[str, Quantity]]) -> tuple[Evidence, Control, str]:
@@ -300,4 +300,5 @@ PROTOCOL = Protocol(
     why_not=lambda anatomy: "",
     plan=_plan,
     run=run,
+    subject=lambda test: "" if test.against == "n_tokens" else "decoders built for it",
 )

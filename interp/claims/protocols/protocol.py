@@ -74,6 +74,7 @@ class Protocol(Generic[P]):
         why_not: why a claim of this protocol is not about models of an anatomy, as the rest of a sentence on the model; "" where it is.
         plan: what a run would do, without doing it.
         run: the run.
+        subject: what a claim is tested on in place of the model at hand, "published configurations" say; "" where it is that model.
     """
 
     parameters: type[P]
@@ -84,6 +85,7 @@ class Protocol(Generic[P]):
     why_not: Callable[[Anatomy], str]
     plan: Callable[[Case[P]], Plan]
     run: Callable[[Case[P]], Finding]
+    subject: Callable[[P], str] = lambda test: ""
 
     @property
     def name(self) -> str:

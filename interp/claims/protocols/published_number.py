@@ -106,9 +106,7 @@ def run(case: Case[PublishedNumber]) -> Finding:
     evidence = exact_evidence(f"{test.quantity} of {test.row}", "quotations that differ", error=int(not same), tolerance=0, n=1)
     controls = _controls(case)
     outcome, reason = decide_exact([evidence], controls)
-    summary = (
-        f"{title}, table {test.table}, {test.row}: {test.quantity} is {printed}; {test.says} was quoted. {case.model.name} played no part."
-    )
+    summary = f"{title}, table {test.table}, {test.row}: {test.quantity} is {printed}; {test.says} was quoted."
     rows_told = {f"{test.row}, {test.quantity}": [float(test.says), float(printed)]}
     return Finding(
         outcome=outcome,
@@ -195,4 +193,5 @@ PROTOCOL = Protocol(
     why_not=lambda anatomy: "",
     plan=_plan,
     run=run,
+    subject=lambda test: "publications",
 )

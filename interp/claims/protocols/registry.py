@@ -3,11 +3,13 @@
 from typing import Any
 
 from interp.claims.protocols import (
+    approximation,
     arithmetic,
     attends,
     cost_scaling,
     disambiguation,
     division_of_labour,
+    expansion_probe,
     head_diversity,
     head_subspaces,
     importance,
@@ -15,11 +17,14 @@ from interp.claims.protocols import (
     key_value,
     layer_probe,
     linearity,
+    models_compared,
     neuron_selectivity,
     positional,
     positionwise,
     published_number,
+    published_order,
     relation,
+    unanswered,
     wiring,
 )
 from interp.claims.protocols.protocol import Protocol
@@ -41,9 +46,14 @@ PROTOCOLS: dict[str, Protocol[Any]] = {
         key_value.PROTOCOL,
         division_of_labour.PROTOCOL,
         published_number.PROTOCOL,
+        published_order.PROTOCOL,
+        approximation.PROTOCOL,
+        models_compared.PROTOCOL,
         layer_probe.PROTOCOL,
+        expansion_probe.PROTOCOL,
         disambiguation.PROTOCOL,
         wiring.PROTOCOL,
         cost_scaling.PROTOCOL,
+        unanswered.PROTOCOL,
     )
 }

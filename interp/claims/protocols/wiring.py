@@ -44,6 +44,8 @@ from interp.texts.controls import random_token_rows
 KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "pattern")
 # What a block reads is what the one before it left: one tensor under two names, of which an edit shows under one only.
 PLACES = (*(kind for kind in KINDS if kind != "resid_pre"), "output")
+# In a pre-norm block it is what the second norm reads; the stream that the FFN's write is added to went past it, and so past an edit.
+ONLY_TARGET = ("resid_mid",)
 STACKS = ("E", "D", "X")
 Seen = Mapping[str, torch.Tensor]
 Pairs = list[tuple[Point, Point]]
@@ -70,6 +72,13 @@ class Wiring(Parameters):
         stack, _, kind = written.rpartition(".")
         if written and (kind not in PLACES or stack not in ("", *STACKS)):
             raise ValueError(f"{written!r} is no place; expected one of {', '.join(PLACES)}; with a stack: E.output, D.z, X.memory")
+        return written
+
+    @field_validator("source", "holding")
+    @classmethod
+    def _can_be_replaced(cls, written: str) -> str:
+        if written.rpartition(".")[2] in ONLY_TARGET:
+            raise ValueError(f"{written!r} cannot be replaced, only looked at: the stream goes past it; expected attn_out or resid_post")
         return written
 
 

@@ -1,6 +1,7 @@
 """The page Claims: what is said about transformers, how it is tested, and what this model answers."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -46,7 +47,7 @@ def show(model: Model) -> None:
             _judge(claim, model)
 
 
-def _choice(known: dict[str, Claim]) -> Claim:
+def _choice(known: Mapping[str, Claim]) -> Claim:
     follow_link("claim", list(known), "the claim")
     with st.container(border=True, height=620 if len(known) > 8 else "content", key="catalogue"):
         chosen = st.radio(

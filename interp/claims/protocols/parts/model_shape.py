@@ -83,6 +83,7 @@ def _ffn(model: Model, stack: StackAnatomy) -> dict[str, Quantity]:
     activation = model.anatomy.activation
     return {
         "d_ff": layers[0].n_neurons,
+        "n_experts": model.anatomy.n_experts if any(layer.experts for layer in layers) else 0,
         "activation": _SAME.get(activation, activation),
         "gated": model.anatomy.gated,
         "layer_ffn_parameters": _count(model, _modules(layers[0])),

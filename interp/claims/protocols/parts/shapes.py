@@ -33,6 +33,7 @@ NUMBERS = {
     "n_encoder_layers": "layers that see all positions",
     "n_decoder_layers": "layers that see only what came before",
     "n_cross_attentions": "attention sublayers that read an encoder",
+    "n_experts": "experts in an FFN; 0 in one that is no mixture",
     "gated": "True where the FFN multiplies its neurons by a gate",
     "ffn_matrices": "matrices of an FFN: 2, or 3 where it is gated",
     "qkv_weights": "weights of the query, key and value projections of a layer, without biases",
@@ -50,7 +51,7 @@ NUMBERS = {
 QUANTITIES = (*TEXTS, *NUMBERS)
 NORMS = ("layer", "rms", "none")
 WIDTHS = ("d_model", "d_ff", "d_head", "d_attention")
-MAY_BE_0 = ("n_encoder_layers", "n_decoder_layers", "n_cross_attentions", "positions", "token_types", "buckets")
+MAY_BE_0 = ("n_experts", "n_encoder_layers", "n_decoder_layers", "n_cross_attentions", "positions", "token_types", "buckets")
 LARGEST = 1e6
 
 
@@ -63,6 +64,7 @@ class Shape(BaseModel):
         d_attention: where only the product of heads and their width is known.
         positions, token_types: rows of learned embeddings, beside those of tokens.
         buckets: T5's relative positions.
+        n_experts: of a mixture, whose parameters are not counted.
         attention_bias, ffn_bias: of the projections, and of the FFN's matrices.
         final_norm: after each stack.
         tied: the unembedding is the table of tokens; or there is none.
@@ -87,6 +89,7 @@ class Shape(BaseModel):
     n_key_value_heads: int | None = Field(default=None, ge=1)
     d_head: int | None = Field(default=None, ge=1)
     d_attention: int | None = Field(default=None, ge=1)
+    n_experts: int = Field(default=0, ge=0)
     d_vocab: int | None = Field(default=None, ge=1)
     positions: int = Field(default=0, ge=0)
     token_types: int = Field(default=0, ge=0)
@@ -117,7 +120,7 @@ def quantities(shape: Shape) -> dict[str, Quantity]:
     known |= {"ffn_matrices": None if shape.gated is None else 3 if shape.gated else 2}
     if d and h and k and groups:
         known |= _attention(shape, d, h, k, groups)
-    if d and shape.d_ff and shape.gated is not None and shape.ffn_bias is not None:
+    if d and shape.d_ff and shape.gated is not None and shape.ffn_bias is not None and not shape.n_experts:
         known |= _ffn(shape, d, shape.d_ff)
     attention, ffn = known.get("layer_attention_parameters"), known.get("layer_ffn_parameters")
     if d and h and attention and ffn and shape.n_layers:

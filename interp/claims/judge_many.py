@@ -1,0 +1,219 @@
+"""Many claims on many models, each verdict kept in a file as soon as it is there: a stopped run goes on, what is known is not run again.
+
+    OUT/MODEL/S1-01.json     a verdict on a model
+    OUT/general/S4-34.json   a verdict of a claim that is about no model at hand (publications, configurations, bundled models compared)
+    OUT/MODEL/not_run.json   claim -> why it was not run: no data marks what it needs
+
+A verdict is taken from its file where claim, model, data, seed, this code and its libraries are the same; `OUT/MODEL/.keys` has a hash of
+all that for each.
+"""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp.claims.claim import Claim
+from interp.claims.judge import judge
+from interp.claims.kept import read_verdict
+from interp.claims.tested_on import data_stamp
+from interp.claims.verdict import Verdict
+from interp.core.errors import ClaimError, InterpError
+from interp.core.files import write_whole
+from interp.core.provenance import own_source, versions
+from interp.models.model import Model
+
+GENERAL = "general"
+KEYS, NOT_RUN = ".keys", "not_run.json"
+Load = Callable[[str], Model]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What came of one claim on one model.
+
+    Attributes:
+        model: its name, or "general".
+        verdict: None where it was not run.
+        why_not: why it was not run; "" where it was.
+        kept: it was there already.
+    """
+
+    claim: Claim
+    model: str
+    verdict: Verdict | None
+    why_not: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One claim on one model. `data` are tried in their order: the first that serves is taken."""
+
+    claim: Claim
+    model: str
+    data: tuple[str, ...]
+    out: Path
+    seed: int
+
+    @property
+    def general(self) -> bool:
+        """Whether the claim is about no model at hand."""
+        return bool(self.claim.protocol.subject(self.claim.test))
+
+    @property
+    def folder(self) -> Path:
+        return self.out / (GENERAL if self.general else Path(self.model).name)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"{self.claim.id}.json"
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / KEYS / self.claim.id
+
+    def key(self, model: Model) -> str:
+        """A hash of all that the verdict depends on."""
+        parts = [self.claim.hash, "" if self.general else model.fingerprint, self.seed, own_source(), versions()]
+        stamps = [data_stamp(one) for one in self.data] if self.claim.needs else []
+        return hashlib.blake2b(json.dumps([*parts, *stamps], sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def judge_many(
+    claims: Sequence[Claim],
+    models: Sequence[str],
+    data: Sequence[str],
+    *,
+    out: str | Path,
+    load: Load,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> list[Judged]:
+    """Judge claims on models, and keep the verdicts in a folder.
+
+    Args:
+        claims: a claim about no model at hand is judged once, whatever the models.
+        models: names or folders, as `load` takes them.
+        data: files, folders, or "grammar"; for each claim the first that it can be tested on.
+        out: the folder, made where it is not there.
+        load: makes a model of a name.
+        workers: processes; each loads the models that it needs.
+        progress: called with what was done.
+    Returns: in the order of models and claims.
+    Raises: ClaimError for a folder that is a file, or no claim or model.
+    """
+    out, tell = Path(out), progress or (lambda what: None)
+    if out.exists() and not out.is_dir():
+        raise ClaimError(f"{out} is a file; expected a folder for the verdicts, a new one or one that such a run began")
+    if not claims or not models:
+        raise ClaimError(f"{len(claims)} claims and {len(models)} models came; expected one at least of each")
+    jobs = list(_jobs(claims, models, tuple(data), out, seed))
+    done: dict[int, Judged] = {}
+    for number, judged in _run(jobs, load, workers):
+        done[number] = judged
+        tell(f"{len(done)} of {len(jobs)}: {_told(judged)}")
+    found = [done[number] for number in range(len(jobs))]
+    _keep_reasons(jobs, found)
+    return found
+
+
+def _jobs(claims: Iterable[Claim], models: Sequence[str], data: tuple[str, ...], out: Path, seed: int) -> Iterator[Job]:
+    for number, model in enumerate(models):
+        for claim in claims:
+            job = Job(claim=claim, model=model, data=data, out=out, seed=seed)
+            if number == 0 or not job.general:
+                yield job
+
+
+def _run(jobs: Sequence[Job], load: Load, workers: int) -> Iterator[tuple[int, Judged]]:
+    if workers <= 1:
+        worker = _Worker(load)
+        yield from ((number, worker(job)) for number, job in enumerate(jobs))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(load,)) as pool:
+        waiting: Mapping[Future[Judged], int] = {pool.submit(_work, job): number for number, job in enumerate(jobs)}
+        yield from ((waiting[future], future.result()) for future in as_completed(waiting))
+
+
+class _Worker:
+    """Judges one job after another; holds the model of the last one."""
+
+    def __init__(self, load: Load):
+        self.load = load
+        self.loaded: tuple[str, Model] | None = None
+
+    def __call__(self, job: Job) -> Judged:
+        model = self._model(job.model)
+        key = job.key(model)
+        if (kept := _kept(job, key)) is not None:
+            return Judged(claim=job.claim, model=job.folder.name, verdict=kept, kept=True)
+        verdict, why = _verdict(job, model)
+        if verdict is not None:
+            _keep(job, key, verdict)
+        return Judged(claim=job.claim, model=job.folder.name, verdict=verdict, why_not=why)
+
+    def _model(self, name: str) -> Model:
+        if self.loaded is None or self.loaded[0] != name:
+            self.loaded = (name, self.load(name))
+        return self.loaded[1]
+
+
+_WORKER: list[_Worker] = []
+
+
+def _begin(load: Load) -> None:
+    _WORKER[:] = [_Worker(load)]
+
+
+def _work(job: Job) -> Judged:
+    return _WORKER[0](job)
+
+
+def _verdict(job: Job, model: Model) -> tuple[Verdict | None, str]:
+    """The verdict on the first data that serves; or why there is none: what the last of them lacks."""
+    why = ""
+    for data in job.data if job.claim.needs and job.data else (None,):
+        try:
+            return judge(job.claim, model, data, seed=job.seed), ""
+        except InterpError as error:
+            why = str(error)
+    return None, why
+
+
+def _kept(job: Job, key: str) -> Verdict | None:
+    known = job.key_file.read_text(encoding="utf-8") if job.key_file.exists() else ""
+    return read_verdict(job.file) if known == key and job.file.exists() else None
+
+
+def _keep(job: Job, key: str, verdict: Verdict) -> None:
+    job.key_file.parent.mkdir(parents=True, exist_ok=True)
+    job.key_file.unlink(missing_ok=True)
+    write_whole(job.file, verdict.to_json() + "\n")
+    write_whole(job.key_file, key)
+
+
+def _keep_reasons(jobs: Sequence[Job], found: Sequence[Judged]) -> None:
+    """By folder, what was not run; a reason of another run stands until its claim is run."""
+    for folder in {job.folder for job in jobs}:
+        here = [judged for job, judged in zip(jobs, found, strict=True) if job.folder == folder]
+        known = not_run(folder) | {judged.claim.id: judged.why_not for judged in here}
+        left = {claim: why for claim, why in known.items() if why}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / NOT_RUN, json.dumps(left, indent=2, ensure_ascii=False) + "\n")
+
+
+def not_run(folder: Path) -> dict[str, str]:
+    """Claim -> why it was not run, as the folder of a model says."""
+    file = folder / NOT_RUN
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def _told(judged: Judged) -> str:
+    came = "not run" if judged.verdict is None else judged.verdict.outcome
+    return f"{judged.claim.id} on {judged.model}: {came}{', as before' if judged.kept else ''}"

@@ -1,0 +1,105 @@
+"""What a folder of verdicts holds, in the catalogue's order; and where the claims contradict each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+
+from interp.claims.claim_files import catalogue, place_of
+from interp.claims.judge_many import NOT_RUN, not_run
+from interp.claims.kept import edited, read_verdict
+from interp.claims.verdict import Verdict
+from interp.core.errors import ClaimError
+
+DOCUMENTS = {
+    "S0": "S0: the widths of attention and FFN",
+    "S1": "S1: the structure of the FFN",
+    "S2": "S2: why heads are narrow",
+    "S3": "S3: what the FFN is for",
+    "S4": "S4: cross-attention, depth and width",
+}
+OWN = "Claims of one's own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One claim on one model.
+
+    Attributes:
+        model: the folder's name: a model, or "general".
+        verdict: None where it was not run.
+        why_not: why it was not run.
+        edited: what happened to the claim since; "" when nothing did.
+    """
+
+    claim: str
+    statement: str
+    model: str
+    verdict: Verdict | None
+    why_not: str = ""
+    edited: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The verdict's, or "not run"."""
+        return self.verdict.outcome if self.verdict else "not run"
+
+    @property
+    def document(self) -> str:
+        """The document that the claim is from."""
+        return DOCUMENTS.get(self.claim.split("-")[0], OWN)
+
+    @property
+    def why(self) -> str:
+        """One line: the reason, or the numbers."""
+        if self.verdict is None:
+            return self.why_not
+        reason = f"{self.verdict.reason}: " if self.verdict.reason else ""
+        return reason + self.verdict.summary
+
+    @property
+    def short(self) -> str:
+        """Of `why`, what fits on a line or two."""
+        return shorten(self.why, 160, placeholder=" ...")
+
+
+def collect(folder: str | Path) -> list[Row]:
+    """The rows of a folder that `interp judge --out` or `interp.judge_many` made, or of one with verdicts in it.
+
+    Raises: ClaimError for a folder that is missing or holds no verdict, and for a file that is none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ClaimError(f"{folder}: no such folder; expected what `interp judge --all --out FOLDER` made")
+    files = [file for file in folder.rglob("*.json") if file.name not in (NOT_RUN, "report.json")]
+    rows = [_judged(file) for file in files]
+    rows += [row for reasons in folder.rglob(NOT_RUN) for row in _left(reasons.parent, rows)]
+    if not rows:
+        raise ClaimError(f"{folder} holds no verdict; expected what `interp judge --all --out FOLDER` made")
+    return sorted(rows, key=lambda row: (place_of(row.claim), row.model))
+
+
+def _judged(file: Path) -> Row:
+    verdict = read_verdict(file)
+    claim = verdict.claim
+    return Row(claim=claim["id"], statement=claim["statement"], model=file.parent.name, verdict=verdict, edited=edited(verdict))
+
+
+def _left(folder: Path, rows: list[Row]) -> list[Row]:
+    judged, known = {row.claim for row in rows if row.model == folder.name}, catalogue()
+    return [
+        Row(claim=claim, statement=known[claim].statement if claim in known else "", model=folder.name, verdict=None, why_not=why)
+        for claim, why in not_run(folder).items()
+        if claim not in judged
+    ]
+
+
+def contradictions(rows: list[Row]) -> list[tuple[Row, Row]]:
+    """Pairs of claims of which the one contradicts the other, by what the claims themselves say; each pair once, on the same model."""
+    by_place = {(row.claim, row.model): row for row in rows}
+    found = []
+    for row in rows:
+        for other in row.verdict.claim.get("contradicts", ()) if row.verdict else ():
+            rival = by_place.get((other, row.model))
+            if rival is not None:
+                found.append((row, rival))
+    return found

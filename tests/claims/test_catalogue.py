@@ -1,0 +1,62 @@
+"""The catalogue as a whole: every row of the five documents is there, and what needs no model is judged, controls and all."""
+
+import pytest
+
+from interp.claims.claim import Claim, parse_claim
+from interp.claims.claim_files import catalogue, place_of
+from interp.claims.judge import judge
+from interp.core.errors import ClaimError
+
+ROWS = [f"S{document}-{row:02d}" for document, n in enumerate((11, 21, 12, 16, 50)) for row in range(1, n + 1)]
+AT_ONCE = ("configuration_arithmetic", "published_number", "published_order", "approximation", "unanswered")
+GENERAL = [claim.id for claim in catalogue().values() if claim.test.protocol in AT_ONCE and claim.protocol.subject(claim.test)]
+
+
+def changed(claim: Claim, **fields) -> Claim:
+    return parse_claim({**claim.model_dump(mode="json"), **fields}, "a test")
+
+
+def test_all_110_rows_are_there_in_their_order():
+    assert len(ROWS) == 110
+    assert list(dict.fromkeys("-".join(claim.split("-")[:2]) for claim in catalogue())) == ROWS
+    assert list(catalogue()) == sorted(catalogue(), key=place_of)
+
+
+@pytest.mark.parametrize("claim", catalogue().values(), ids=lambda claim: claim.id)
+def test_a_claim_says_all_that_a_reader_needs(claim):
+    assert claim.translation
+    assert claim.does_not_show
+    assert claim.source.startswith(f"{claim.id[:2]} = 00{claim.id[1]}_")
+    assert set(claim.contradicts) <= set(catalogue())
+    assert ("ill" in claim.kind) == bool(claim.not_as_worded) or claim.not_as_worded
+    if claim.test.protocol == "unanswered":
+        assert claim.test.because != "needs_training" or {"train", "ill"} & set(claim.kind)
+
+
+@pytest.mark.parametrize("claim", GENERAL)
+def test_what_no_model_is_needed_for_is_judged_with_controls_that_hold(claim, tiny_named):
+    verdict = judge(claim, tiny_named("gpt2").model)
+    assert verdict.fingerprint == ""
+    assert all(control.passed for control in verdict.controls), claim
+    assert (verdict.reason != "") == (verdict.outcome == "inconclusive")
+    assert bool(verdict.evidence) == (verdict.outcome != "inconclusive")
+
+
+def test_a_claim_that_denies_has_the_opposite_verdict(tiny_named):
+    plain, model = catalogue()["S3-03"], tiny_named("gpt2").model
+    denied = judge(changed(plain, denies=True), model)
+    assert (judge(plain, model).outcome, denied.outcome) == ("supported", "refuted")
+    assert denied.summary.startswith("What the claim says there is not was tested, and is supported.")
+    assert judge(changed(plain, not_as_worded="a word is not defined"), model).summary.startswith("Not testable as worded (a word is not")
+    assert judge(changed(catalogue()["S0-03"], denies=True), model).outcome == "inconclusive"
+
+
+def test_a_claim_on_some_models_only_is_not_about_the_others(tiny_named):
+    moe, dense = tiny_named("mixtral").model, tiny_named("gpt2").model
+    assert judge("S3-15", moe).outcome == "supported"
+    verdict = judge("S3-15", dense)
+    assert (verdict.outcome, verdict.reason) == ("not applicable", "out_of_scope")
+    assert "'n_experts > 0'" in verdict.summary
+    assert catalogue()["S3-09"].why_not(tiny_named("attention-only").model) == ""
+    with pytest.raises(ClaimError, match=r"only: .*there is no quantity 'experts'"):
+        changed(catalogue()["S3-15"], only="experts > 0")

@@ -1,0 +1,86 @@
+"""A folder of verdicts as a page and tables: all of it is there, nothing of it is markup, and edits show."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+import interp
+from interp.claims.claim_files import catalogue
+from interp.claims.verdict import Evidence
+from interp.core.errors import ClaimError
+from interp.reports.collected import collect, contradictions
+
+SCRIPT = "<script>alert('x')</script> | & \"quoted\""
+SAMPLED = Evidence(
+    name="accuracy", unit="accuracy", estimate=0.6, baseline=0.4, baseline_name="offset", effect=0.2, low=0.1, high=0.3, level=0.95,
+    upper=0.28, smallest_effect=0.1, n_items=200, n_clusters=80, family=32, p_adjusted=0.01, power=0.9,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Verdicts on a model and on none, one that was not run, one with an interval and with markup in its words."""
+    made = tmp_path_factory.mktemp("verdicts")
+    found = interp.judge_many(["S4-19", "S4-48-bert-base", "S4-20", "S4-40", "S0-03"], ["small"], out=made)
+    strange = replace(found[2].verdict, summary=SCRIPT, evidence=(SAMPLED,), claim={**found[2].verdict.claim, "id": "own-1"})
+    (made / "small" / "own-1.json").write_text(strange.to_json())
+    interp.report(made)
+    return made
+
+
+def test_every_verdict_has_a_row_and_a_card(folder):
+    rows = collect(folder)
+    assert [row.claim for row in rows] == ["S0-03", "S4-19", "S4-20", "S4-40", "S4-48-bert-base", "own-1"]
+    assert [row.outcome for row in rows if row.claim in ("S4-19", "S4-40", "S0-03")] == ["inconclusive", "refuted", "not run"]
+    page = (folder / "report.html").read_text()
+    for row in rows:
+        assert (f'<article id="{row.claim}--{row.model}"' in page) == (row.verdict is not None)
+        assert row.statement in page
+    assert "What would have caught it, were it wrong" in page
+    assert catalogue()["S4-19"].quotation in page
+    assert "interp judge S4-20 --model small --seed 0" in page
+    assert page.count("<svg") == 1  # of the one that is sampled
+    assert not re.findall(
+        r"(?:src|href)=\"(?!#)|url\(|@import", re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
+    )  # nothing from elsewhere
+
+
+def test_words_of_others_are_no_markup(folder):
+    page = (folder / "report.html").read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; | &amp; &quot;quoted&quot;" in page
+    line = next(line for line in (folder / "report.md").read_text().splitlines() if line.startswith("| own-1"))
+    assert line.replace("\\|", "").count("|") == 6
+
+
+def test_an_edited_claim_shows(folder):
+    assert next(row for row in collect(folder) if row.claim == "own-1").edited.startswith("The claim in this verdict was edited")
+    assert "was edited after its run" in (folder / "report.html").read_text()
+
+
+def test_tables_carry_the_numbers(folder):
+    with (folder / "report.csv").open() as file:
+        lines = {line["claim"]: line for line in csv.DictReader(file)}
+    assert (lines["own-1"]["effect"], lines["own-1"]["low"], lines["own-1"]["n_clusters"]) == ("0.2", "0.1", "80")
+    assert lines["S4-40"]["outcome"] == "not run"
+    told = {row["claim"]: row for row in json.loads((folder / "report.json").read_text())}
+    assert told["S4-20"]["verdict"]["fingerprint"] == interp.load("small").fingerprint
+    assert "2 supported" in (folder / "report.md").read_text() or "3 supported" in (folder / "report.md").read_text()
+
+
+def test_contradictions_are_told(folder):
+    assert [(one.claim, other.claim) for one, other in contradictions(collect(folder))] == [("S4-19", "S4-48-bert-base")]
+    assert "Where the documents contradict each other" in (folder / "report.html").read_text()
+
+
+def test_a_folder_without_verdicts_is_told(tmp_path):
+    with pytest.raises(ClaimError, match="no such folder; expected what `interp judge --all --out FOLDER` made"):
+        interp.report(tmp_path / "nowhere")
+    with pytest.raises(ClaimError, match="holds no verdict"):
+        interp.report(tmp_path)
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(ClaimError, match="cannot be read as a verdict"):
+        interp.report(tmp_path)
