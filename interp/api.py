@@ -16,6 +16,7 @@ from interp.captures.corpus.workers import in_processes
 from interp.captures.prompt import capture
 from interp.checks.cache import fresh_check, with_cached_checks
 from interp.checks.report import Report
+from interp.claims.across import across
 from interp.claims.claim import Claim
 from interp.claims.claim_files import find_claim
 from interp.claims.judge import judge, plan
@@ -48,6 +49,7 @@ __all__ = [
     "Model",
     "Report",
     "ablate",
+    "across",
     "atlas",
     "attends",
     "bridge",

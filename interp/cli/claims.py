@@ -98,7 +98,11 @@ def judge(
     ] = DEFAULT,
     data: Annotated[
         str | None,
-        typer.Option("--data", "-d", help="a .conllu treebank, .txt, or grammar for generated sentences; a,b: the first that serves"),
+        typer.Option(
+            "--data",
+            "-d",
+            help="a .conllu treebank, .txt, or grammar (generated sentences); a,b: of several claims the first that serves, of one each",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="where to write the verdict (.json); of several verdicts, a folder")
@@ -112,10 +116,15 @@ def judge(
     """Test claims until there are verdicts. The same command again goes on with a stopped run of several."""
     names = [name.strip() for name in models.split(",")]
     read = [] if data is None else [data] if Path(data).exists() else [one.strip() for one in data.split(",")]
-    if every or len(claims or []) > 1 or len(names) > 1:
-        if plan or figure or stages:
-            raise ClaimError("--plan, --figure or --stages came with several verdicts; expected them with one claim and one model")
-        _judge_many(claims or [], every, names, read, out, seed, workers)
+    if every or len(claims or []) > 1 or len(names) > 1 or len(read) > 1:
+        if plan or stages or (figure and (every or len(claims or []) > 1)):
+            raise ClaimError(
+                "--plan, --figure or --stages came with several claims; expected them with one (--plan and --stages: on one model)"
+            )
+        if every or len(claims or []) > 1:
+            _judge_many(claims or [], every, names, read, out, seed, workers)
+        else:
+            _judge_across((claims or [""])[0], names, read, out, figure, seed, workers)
         return
     if not claims:
         raise ClaimError("no claim came; expected an id of `interp claims`, a YAML file, or --all")
@@ -143,13 +152,34 @@ def _judge_many(claims: list[str], every: bool, models: list[str], data: list[st
     print(", ".join(f"{n} {outcome}" for outcome, n in counts.most_common()))
 
 
+def _judge_across(claim: str, models: list[str], data: list[str], out: Path | None, figure: Path | None, seed: int, workers: int) -> None:
+    """One claim on every model and every data, each data in a folder of its own."""
+    import interp
+
+    if out is None:
+        raise ClaimError("several verdicts were asked for; expected --out FOLDER to keep them in")
+    refuse_unwritable(figure, figure=True)
+    found = [
+        one
+        for read in data or [""]
+        for one in interp.judge_many(
+            [claim], models, [read] if read else [], out=out / Path(read).stem, seed=seed, workers=workers, progress=_tell
+        )
+    ]
+    for one in found:
+        if one.verdict is None or one.verdict.outcome == "not applicable":
+            print(f"{one.model}: {one.why_not or (one.verdict and one.verdict.summary)}")
+    together = interp.across([one.verdict for one in found if one.verdict is not None])
+    print(together)
+    if figure is not None:
+        interp.figure(together).save(figure)
+
+
 def _judge_one(
     claim: str, model: str, read: list[str], out: Path | None, figure: Path | None, seed: int, plan: bool, stages: Path | None
 ) -> None:
     import interp
 
-    if len(read) > 1:
-        raise ClaimError(f"the data {', '.join(read)} came for one verdict; expected one file, folder or {'grammar'!r}")
     data = read[0] if read else None
     refuse_unwritable(out)
     refuse_unwritable(figure, figure=True)

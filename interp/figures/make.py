@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from interp.claims.across import Across
 from interp.claims.calibration.calibrated import Calibrated
 from interp.claims.relation_table import RelationTable
 from interp.claims.verdict import Verdict
@@ -12,6 +13,7 @@ from interp.core.results import DataArray, Dataset
 from interp.figures.calibration import false_positives
 from interp.figures.description import Bars, Description, Reference
 from interp.figures.figure import Figure
+from interp.figures.forest import forest
 from interp.figures.from_profile import distance_bars, histogram_bars, label_bars
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
 from interp.figures.relations import relation_bars
@@ -29,9 +31,9 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
 }
 
 
-def figure(x: DataArray | Dataset | Verdict | RelationTable | Calibrated) -> Figure:
-    """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, of a verdict, of relations, of a
-    calibration (its false positives; `figures.calibration` has the others).
+def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrated) -> Figure:
+    """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, of a verdict, of relations, of
+    a claim over models, of a calibration (its false positives; `figures.calibration` has the others).
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
         of its variables.
@@ -45,6 +47,8 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Calibrated) -> Fig
         return training_figure(x)
     if isinstance(x, RelationTable):
         return Figure(relation_bars(x))
+    if isinstance(x, Across):
+        return Figure(forest(x))
     if isinstance(x, Calibrated):
         return Figure(false_positives(x))
     return Figure(_verdict(x) if isinstance(x, Verdict) else _result(x))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from checked import with_checks
 
 from interp.captures.word_vectors import word_vectors
-from checked import with_checks
 from interp.claims.claim import parse_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols import expansion_probe
