@@ -1,8 +1,8 @@
 """One claim on many models and corpora: does the role come again, and do the effects differ by more than chance?
 
-An index never carries over (L2H3 of one model is not L2H3 of another), a role may: each verdict selected its own head. Effects are held
-together by the inverse of their variance, with a random effect for what differs between settings (DerSimonian & Laird 1986); I² is the share of
-their spread that chance does not explain (Higgins & Thompson 2002).
+An index never carries over (L2H3 of one model is not L2H3 of another), a role may: each verdict selected its own head. Effects are put
+together by the inverse of their variance, with a random effect for what differs between settings (DerSimonian & Laird 1986); I² is the
+share of their spread that chance does not explain (Higgins & Thompson 2002).
 """
 
 from collections import Counter

@@ -23,7 +23,7 @@ from interp.texts.words import Sentence
 
 Data = str | Path | Iterable[str] | Iterable[Sentence]
 GRAMMAR = "grammar"  # in place of a file: sentences of the grammar, with their trees, pronouns' antecedents and marked senses
-N_GENERATED, N_SENSE_SETS, SENSE_DISTANCE = 800, 300, 4
+N_GENERATED, N_SENSE_SETS, SENSE_DISTANCE = 500, 250, 4
 
 
 def examples_for(claim: Claim, model: Model, data: Data | None) -> tuple[list[Example], dict[str, str]]:

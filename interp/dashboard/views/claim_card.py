@@ -20,7 +20,7 @@ _QUOTED = """<style>
 .quoted {{ margin: 0; padding: 0.1rem 0 0.1rem 0.9rem;
   border-left: 3px solid color-mix(in srgb, currentColor 30%, transparent); }}
 .quoted footer {{ font-size: 0.8rem; opacity: 0.7; margin-top: 0.35rem; }}</style>
-<blockquote class="quoted"{lang}>{quotation}<footer>{source}</footer></blockquote>"""
+<blockquote class="quoted"><div{lang}>{quotation}</div><div>{translation}</div><footer>{source}</footer></blockquote>"""
 
 
 def show(claim: Claim) -> None:
@@ -33,6 +33,8 @@ def show(claim: Claim) -> None:
         with quotation:
             st.caption("As it was said")
             st.html(quoted(claim))
+    if claim.not_as_worded:
+        st.info(literal(f"Not testable as worded: {claim.not_as_worded}. This is the nearest form that is."), icon=":material/edit_note:")
     with st.container(horizontal=True, gap="xsmall"):
         for kind in claim.kind:
             st.badge(KINDS[kind], color="blue")
@@ -46,7 +48,8 @@ def show(claim: Claim) -> None:
 def quoted(claim: Claim) -> str:
     """The quotation as HTML, every character of it escaped; marked as Chinese where it is, for the right glyphs."""
     chinese = any("\u4e00" <= character <= "\u9fff" for character in claim.quotation)
-    return _QUOTED.format(lang=' lang="zh"' if chinese else "", quotation=html.escape(claim.quotation), source=html.escape(claim.source))
+    said = {name: html.escape(getattr(claim, name)) for name in ("quotation", "translation", "source")}
+    return _QUOTED.format(lang=' lang="zh"' if chinese else "", **said)
 
 
 def parameters(claim: Claim) -> dict[str, list[str]]:

@@ -19,9 +19,11 @@ WHERE = {
     "treebank": (
         "This claim is tested on annotated sentences: a treebank in CoNLL-U format. A good one is Universal Dependencies' English "
         "Web Treebank (CC BY-SA 4.0): download `en_ewt-ud-test.conllu` from "
-        "[github.com/UniversalDependencies/UD_English-EWT](https://github.com/UniversalDependencies/UD_English-EWT) and give its path here."
+        "[github.com/UniversalDependencies/UD_English-EWT](https://github.com/UniversalDependencies/UD_English-EWT) and give its path "
+        "here; or write `grammar` for generated sentences."
     ),
-    "texts": "This claim is tested on plain text: give the path of a .txt file with one text a line, or of a .conllu treebank.",
+    "texts": "This claim is tested on plain text: give the path of a .txt file with one text a line, or of a .conllu treebank; or write "
+    "`grammar` for generated sentences.",
 }
 OWN = "Your own"
 _KEPT = 16
@@ -62,7 +64,7 @@ def _choice(known: Mapping[str, Claim]) -> Claim:
 
 def _judge(claim: Claim, model: Model) -> None:
     """What the test is run on, the button, and the verdict of this claim on this model and these data, if there is one."""
-    outside = claim.protocol.why_not(model.anatomy)
+    outside = claim.why_not(model)
     if outside:
         st.info(literal(f"{model.name} {outside}. The verdict is: not applicable."), icon=":material/do_not_disturb_on:")
     path = "" if outside else _data(claim)
