@@ -1,8 +1,7 @@
 """One claim on many models and corpora: does the role come again, and do the effects differ by more than chance?
 
 An index never carries over (L2H3 of one model is not L2H3 of another), a role may: each verdict selected its own head. Effects are put
-together by the inverse of their variance, with a random effect for what differs between settings (DerSimonian & Laird 1986); I² is the
-share of their spread that chance does not explain (Higgins & Thompson 2002).
+together by the inverse of their variance, with a random effect for what differs between settings (see `stats.meta_analysis`).
 """
 
 from collections import Counter
@@ -10,14 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, norm
 
 from interp.claims.replication import DECIDED
 from interp.claims.verdict import Evidence, Outcome, Verdict
 from interp.core.errors import ClaimError
-
-NORMAL = float(norm.ppf(0.975))
-SMALLEST_ERROR = 1e-6
+from interp.stats.meta_analysis import Together, random_effects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,17 +96,17 @@ def across(verdicts: Sequence[Verdict]) -> Across:
     if twice := [name for name, n in Counter(one.name for one in settings).items() if n > 1]:
         raise ClaimError(f"{twice[0]} came twice; expected each setting once")
     first = about[0].evidence[0] if about[0].evidence else None
-    mean, low, high, i2, p = _together([one for one in settings if np.isfinite(one.effect)])
+    together = _together([one for one in settings if np.isfinite(one.effect)])
     return Across(
         claim=about[0].claim["id"],
         statement=about[0].claim["statement"],
         unit=first.unit if first else "",
         settings=settings,
-        mean=mean,
-        low=low,
-        high=high,
-        i2=i2,
-        p_heterogeneity=p,
+        mean=together.mean,
+        low=together.low,
+        high=together.high,
+        i2=together.i2,
+        p_heterogeneity=together.p,
         replicates=_replicates([one.outcome for one in settings]),
     )
 
@@ -125,18 +121,11 @@ def _numbers(one: Evidence | None) -> dict[str, float]:
     return {name: float(getattr(one, name)) if one else float("nan") for name in names}
 
 
-def _together(settings: Sequence[Setting]) -> tuple[float, float, float, float, float]:
-    """The random-effects mean with its interval, I² and the p of Cochran's Q; standard errors are read off the intervals."""
+def _together(settings: Sequence[Setting]) -> Together:
     if len(settings) < 2:
-        return (float("nan"),) * 5
-    effects, degrees = np.array([one.effect for one in settings]), len(settings) - 1
-    variances = np.array([max((one.high - one.low) / (2 * NORMAL), SMALLEST_ERROR) ** 2 for one in settings])
-    fixed = 1 / variances
-    q = float((fixed * (effects - np.average(effects, weights=fixed)) ** 2).sum())
-    between = max(0.0, (q - degrees) / (fixed.sum() - (fixed**2).sum() / fixed.sum()))
-    weights = 1 / (variances + between)
-    mean, half = float(np.average(effects, weights=weights)), NORMAL / float(np.sqrt(weights.sum()))
-    return mean, mean - half, mean + half, max(0.0, 1 - degrees / q) if q > 0 else 0.0, float(chi2.sf(q, degrees))
+        return Together(**dict.fromkeys(("mean", "low", "high", "i2", "p"), float("nan")))
+    effects, low, high = (np.array([getattr(one, name) for one in settings]) for name in ("effect", "low", "high"))
+    return random_effects(effects, low, high)
 
 
 def _replicates(outcomes: Sequence[Outcome]) -> bool | None:

@@ -12,7 +12,7 @@ from interp.core.provenance import text_hash
 from interp.models.model import Model
 from interp.texts.example import Example
 from interp.texts.grammar.generate import generate
-from interp.texts.grammar.senses import sense_sets
+from interp.texts.grammar.senses import Position, sense_sets
 from interp.texts.plain import read_texts
 from interp.texts.senses import read_senses, sense_sentences
 from interp.texts.sentences import examples as annotated
@@ -22,8 +22,10 @@ from interp.texts.treebank import read_treebank
 from interp.texts.words import Sentence
 
 Data = str | Path | Iterable[str] | Iterable[Sentence]
-GRAMMAR = "grammar"  # in place of a file: sentences of the grammar, with their trees, pronouns' antecedents and marked senses
-N_GENERATED, N_SENSE_SETS, SENSE_DISTANCE = 500, 250, 4
+GRAMMAR = "grammar"  # in place of a file: sentences of the grammar, with their trees, pronouns' antecedents, marked senses and cues
+N_OF_ALL_KINDS, N_WITH_PRONOUNS, N_SENSE_SETS = 500, 160, 40
+SENSE_DISTANCES = (4, 6, 8)  # a cue that always stood in one place would be found by an offset
+POSITIONS: tuple[Position, ...] = ("before", "after")
 
 
 def examples_for(claim: Claim, model: Model, data: Data | None) -> tuple[list[Example], dict[str, str]]:
@@ -88,10 +90,23 @@ def _windows(text: str, number: int, model: Model) -> list[Example]:
     return [replace(window, document=f"text {number}") for window in windows(text, model.tokenizer, model.anatomy.n_ctx)]
 
 
+@cache
+def _generated() -> list[str | Sentence]:
+    """Sentences whose annotations are known: of all kinds, with pronouns, with ambiguous words. Each is a document, or each set of two."""
+    kinds = generate(N_OF_ALL_KINDS, seed=0, split="confirmation")
+    pronouns = generate(N_WITH_PRONOUNS, seed=1, split="confirmation", kinds=["winograd", "gender"])
+    sets = [
+        one
+        for distance in SENSE_DISTANCES
+        for seed, position in enumerate(POSITIONS)
+        for one in sense_sets(N_SENSE_SETS, seed=seed, distance=distance, position=position)
+    ]
+    return [*kinds, *pronouns, *sense_sentences(sets)]
+
+
 def _read(claim: Claim, data: Data) -> list[str | Sentence]:
     if data == GRAMMAR:
-        sets = sense_sets(N_SENSE_SETS, seed=0, distance=SENSE_DISTANCE)
-        return [*generate(N_GENERATED, seed=0, split="confirmation"), *sense_sentences(sets)]
+        return _generated()
     if isinstance(data, str | Path):
         if Path(data).is_dir():
             return list(read_senses(data))

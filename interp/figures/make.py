@@ -67,17 +67,22 @@ def _result(result: DataArray) -> Description:
 def _verdict(verdict: Verdict) -> Bars:
     """Each piece of evidence with its interval, as a multiple of the smallest effect that matters (or of the tolerance): 1 decides.
 
-    Raises: DataError for a verdict without evidence.
+    Evidence that is decided at 0 has no such multiple and is left out; the caption says so.
+
+    Raises: DataError for a verdict without evidence that can be drawn.
     """
-    evidence, nulls = verdict.evidence, [control for control in verdict.controls if control.kind == "null"]
+    evidence = [one for one in verdict.evidence if one.smallest_effect > 0]
+    nulls = [control for control in verdict.controls if control.kind == "null"]
     if not evidence:
         raise DataError(f"the verdict on {verdict.claim['id']} ({verdict.outcome}) has no evidence to draw: print it instead")
+    left_out = "".join(f" Not drawn, decided at 0: {one.name} {one.effect:+.3g}." for one in verdict.evidence if one.smallest_effect == 0)
     scale = np.array([one.smallest_effect for one in evidence])
     limit = "tolerance" if evidence[0].power is None else "smallest effect of interest"
     return Bars(
         title=f"{verdict.claim['id']}: {verdict.outcome}",
         caption=f"{verdict.claim['statement']} Model {verdict.model}. {verdict.summary} "
-        + (f"Null controls: {', '.join(f'{one.name} {one.value:.3f}' for one in nulls)}." if nulls else ""),
+        + (f"Null controls: {', '.join(f'{one.name} {one.value:.3f}' for one in nulls)}." if nulls else "")
+        + left_out,
         n=evidence[0].n_items,
         labels=[one.name if one.power is None else f"vs {one.baseline_name}" for one in evidence],
         values=np.array([one.effect for one in evidence]) / scale,

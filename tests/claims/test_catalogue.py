@@ -1,11 +1,15 @@
 """The catalogue as a whole: every row of the five documents is there, and what needs no model is judged, controls and all."""
 
+from collections import Counter
+
 import pytest
 
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.claim_files import catalogue, place_of
 from interp.claims.judge import judge
+from interp.claims.tested_on import data_stamp, examples_for
 from interp.core.errors import ClaimError
+from interp.models.load import load_model
 
 ROWS = [f"S{document}-{row:02d}" for document, n in enumerate((11, 21, 12, 16, 50)) for row in range(1, n + 1)]
 AT_ONCE = ("configuration_arithmetic", "published_number", "published_order", "approximation", "unanswered")
@@ -60,3 +64,18 @@ def test_a_claim_on_some_models_only_is_not_about_the_others(tiny_named):
     assert catalogue()["S3-09"].why_not(tiny_named("attention-only").model) == ""
     with pytest.raises(ClaimError, match=r"only: .*there is no quantity 'experts'"):
         changed(catalogue()["S3-15"], only="experts > 0")
+
+
+def test_generated_sentences_in_place_of_a_file_mark_what_claims_ask_for():
+    """Trees, antecedents, senses, and cues in several places; every sentence once, the same each time."""
+    claim, model = catalogue()["S4-40"], load_model("small")
+    examples, hashes = examples_for(claim, model, "grammar")
+    assert hashes["name"] == "grammar"
+    assert len({example.name for example in examples}) == len(examples) > 1000
+    links = [link for example in examples for link in example.links]
+    assert sum(name == "Antecedent" for name, _, _ in links) > 160
+    assert len({name for name, _, _ in links if name.startswith("Sense:")}) == 32
+    cues = Counter(there - here for name, here, there in links if name == "Cue")
+    assert set(cues) == {-8, -6, -4, 4, 6, 8}
+    assert examples_for(claim, model, "grammar")[1] == hashes
+    assert data_stamp("grammar") == "grammar"

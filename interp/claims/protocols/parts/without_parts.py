@@ -166,9 +166,13 @@ class Bench:
         return self._costs(half, held) - self.clean[half]
 
     def unchanged(self, half: np.ndarray) -> float:
-        """The largest change when every sublayer is made to write what it writes anyway: 0, or the instrument is not exact."""
+        """The largest change when every sublayer is made to write what it writes anyway: 0, or the instrument is not exact.
+
+        Both are run in the same batches: in others a text's cost is rounded otherwise.
+        """
         costs = self._costs(half, lambda batch, number: _putting(self.model, self._writes(batch.ids)))
-        return float(np.abs(costs - self.clean[half]).max())
+        clean = self._costs(half, lambda batch, number: nullcontext())
+        return float(np.abs(costs - clean).max())
 
     @cached_property
     def _values(self) -> tuple[Recorded | None, dict[int, torch.Tensor]]:
