@@ -37,6 +37,7 @@ class Claim(BaseModel):
         denies: what is tested is what the claim says there is not: its verdict is the opposite of the test's.
         test: the protocol and its parameters, the smallest effect of interest among them.
         alpha: level of the adjusted p.
+        example: a sentence of the source; what heads do on it illustrates the claim and decides nothing.
         contradicts: ids of other claims that cannot be true if this one is.
         replications: how many others (models, seeds, corpora, languages) it must come out the same on to count as replicated.
         does_not_show: what a verdict leaves open, for the reader.
@@ -57,6 +58,7 @@ class Claim(BaseModel):
     denies: bool = False
     test: SerializeAsAny[Parameters]
     alpha: float = Field(default=0.05, gt=0, lt=1)
+    example: str = ""
     contradicts: tuple[str, ...] = ()
     replications: int = Field(default=1, ge=1)
     does_not_show: str

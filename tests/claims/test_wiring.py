@@ -126,6 +126,10 @@ def test_what_is_no_place_is_refused():
         claim(source="attention", target="mlp_in", expects="depends")
     with pytest.raises(ClaimError, match=r"test.target.*'Q.mlp_in' is no place"):
         claim(source="attn_out", target="Q.mlp_in", expects="depends")
+    with pytest.raises(ClaimError, match=r"test.source.*'resid_mid' cannot be replaced, only looked at"):
+        claim(source="resid_mid", target="resid_post", expects="depends")
+    with pytest.raises(ClaimError, match=r"test.holding.*'E.resid_mid' cannot be replaced"):
+        claim(source="attn_out", target="resid_post", expects="depends", holding="E.resid_mid")
     with pytest.raises(ClaimError, match=r"test.expects"):
         claim(source="attn_out", target="mlp_in", expects="maybe")
 

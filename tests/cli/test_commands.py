@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import interp
+from interp.claims.claim_files import catalogue, claim_from_yaml
 from interp.cli import main
 from interp.models import zoo
 
@@ -76,6 +77,49 @@ def test_claims_lists_the_catalogue(command):
     code, out, _ = command("claims")
     assert code == 0
     assert {line.split()[0] for line in out.splitlines()} >= {"S1-01", "S4-42", "S4-41-obj"}
+
+
+def test_claims_as_json_and_one_by_itself(command):
+    code, out, _ = command("claims", "list", "--json")
+    told = {claim["id"]: claim for claim in json.loads(out)}
+    assert (code, len(told)) == (0, len(catalogue()))
+    assert told["S4-34"]["quotation"] == catalogue()["S4-34"].quotation
+    code, out, _ = command("claims", "show", "S4-34")
+    assert code == 0
+    assert claim_from_yaml(out, "what was printed") == catalogue()["S4-34"]
+    assert "# Control: another number of the table" in out
+
+
+def test_several_verdicts_go_to_a_folder_and_become_a_report(command, tmp_path):
+    code, out, err = command("judge", "S4-20", "S4-34", "--models", "small,small-attn", "--out", "verdicts")
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines()[:-1]] == [
+        ["S4-20", "small", "SUPPORTED"], ["S4-34", "general", "REFUTED"], ["S4-20", "small-attn", "SUPPORTED"],
+    ]  # fmt: skip
+    assert out.splitlines()[-1] == "2 supported, 1 refuted"
+    assert "3 of 3" in err
+    code, out, _ = command("report", "verdicts")
+    assert (code, out.strip()) == (0, "verdicts/report.html")
+    assert {path.name for path in (tmp_path / "verdicts").glob("report.*")} == {"report.html", "report.md", "report.csv", "report.json"}
+
+
+def test_one_claim_on_several_models_is_put_together(command):
+    code, out, _ = command("judge", "S1-01", "--models", "small,small-bert,small-attn", "--out", "across")
+    assert code == 0
+    assert out.startswith("small-attn: ")
+    assert "The role came again. (2 supported)" in out
+
+
+def test_what_does_not_go_together_is_told(command):
+    for words, told in {
+        ("judge",): "no claim came; expected an id",
+        ("judge", "S4-20", "S4-34"): "expected --out FOLDER",
+        ("judge", "S4-20", "S4-34", "--out", "x", "--plan"): "--plan, --figure or --stages came with several claims",
+        ("report", "nowhere"): "no such folder",
+    }.items():
+        code, _, err = command(*words)
+        assert code == 2
+        assert told in err
 
 
 def test_judge_prints_and_writes_the_verdict_and_its_figure(command, tmp_path):

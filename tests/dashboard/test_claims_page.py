@@ -1,6 +1,7 @@
 """The page Claims: card, run, verdict, what is said where something is missing; and one's own claim in the form."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -8,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 from interp import api
 from interp.claims.claim_files import catalogue, claim_from_yaml, to_yaml
 from interp.claims.own import attends
-from interp.claims.verdict import Verdict
+from interp.claims.verdict import Outcome, Reason, Verdict
 from interp.core.errors import ClaimError
 from interp.dashboard.views.own_claim import EXAMPLE, FILE, YAML
-from interp.dashboard.views.verdict_sheet import OUTCOMES
+from interp.dashboard.views.verdict_sheet import OUTCOMES, REASONS
 from interp.texts.grammar.generate import generate
 from interp.texts.grammar.write import write_conllu
 
@@ -172,3 +173,49 @@ def test_it_is_judged_and_its_python_names_its_file(own, tmp_path):
 def test_the_yaml_of_a_claim_is_the_claim():
     claim = attends(from_="upos=PRON", to="link=Antecedent", head="L1H1")
     assert claim_from_yaml(to_yaml(claim), "again").hash == claim.hash
+
+
+def test_every_reason_of_a_verdict_has_words():
+    assert set(get_args(Reason)) == set(REASONS)
+    assert set(get_args(Outcome)) == set(OUTCOMES)
+
+
+def _sentence():
+    from dataclasses import replace
+
+    import streamlit as st
+
+    from interp import api
+    from interp.claims.claim_files import catalogue
+    from interp.dashboard import kept
+    from interp.dashboard.views import own_sentence
+
+    model = kept.model_of("tales")
+    verdict = replace(api.judge("S1-01", model), site=st.query_params["site"])
+    own_sentence.show(catalogue()["S4-42"], verdict, model)
+    own_sentence.show(catalogue()["S1-01"], verdict, model)  # has no sentence
+
+
+@pytest.mark.parametrize("site", ["L0H7", "", "L3"])
+def test_the_documents_own_sentence_stands_beside_a_verdict_on_a_head(site):
+    page = AppTest.from_function(_sentence, default_timeout=120)
+    page.query_params["site"] = site
+    page.run()
+    assert not page.exception
+    shown = words(page, "markdown")
+    assert ("The animal didn't cross the street because it was too tired" in shown) == (site == "L0H7")
+    assert ("decides nothing: the verdict above is over" in words(page, "caption")) == (site == "L0H7")
+    assert len(page.get("plotly_chart")) == (site == "L0H7")
+
+
+def test_a_claim_that_cannot_be_tested_as_worded_says_why_and_one_that_nothing_answers_what_it_takes():
+    page = opened(claim="S4-43")
+    assert "Not testable as worded" in words(page, "info")
+    body = "\n".join(element.proto.body for element in page.get("html"))
+    assert "said of the sentence &quot;The fox jumps over the dog&quot;" in body
+    page = run(opened(claim="S0-06"))
+    assert not page.exception
+    assert "models have to be trained for it" in words(page, "subheader")
+    page = run(opened(claim="S4-34"))
+    assert not page.exception
+    assert "Refuted" in words(page, "subheader")

@@ -10,7 +10,7 @@ from interp import api
 from interp.claims.claim import Claim
 from interp.claims.claim_files import catalogue
 from interp.claims.verdict import Verdict
-from interp.dashboard.views import claim_card, own_claim, verdict_sheet
+from interp.dashboard.views import claim_card, own_claim, own_sentence, verdict_sheet
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.models.model import Model
 
@@ -78,6 +78,7 @@ def _judge(claim: Claim, model: Model) -> None:
                 del verdicts[old]
     if place in verdicts:
         verdict_sheet.show(verdicts[place], data=path)
+        own_sentence.show(claim, verdicts[place], model)
     else:
         st.caption("No verdict yet on this model. A run takes from seconds to minutes: controls and untrained twins are run with it.")
 

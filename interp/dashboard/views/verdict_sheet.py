@@ -28,6 +28,8 @@ REASONS = {
     "null_not_run": "a null control was left out",
     "methods_disagree": "the ways of intervening disagree",
     "needs_training": "models have to be trained for it",
+    "needs_source": "a publication has to be read for it",
+    "needs_instrument": "a measurement has to be built for it",
     "not_published": "the publication has no such number",
 }
 BADGES = {
@@ -56,7 +58,7 @@ def show(verdict: Verdict, *, data: str) -> None:
         if verdict.elsewhere:
             st.markdown("**Elsewhere**")
             _table([_elsewhere(one) for one in verdict.elsewhere])
-        if verdict.evidence:
+        if any(one.smallest_effect > 0 for one in verdict.evidence):
             footer.draw(api.figure(verdict), name=f"{_name(verdict)}-effects", python=f"{_python(verdict, data)}\ninterp.figure(verdict)")
 
 
