@@ -18,7 +18,8 @@ from interp.stats.meta_analysis import Together, random_effects
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One verdict of the claim. Effects are those of its first piece of evidence; NaN where there is none, or it is exact."""
+    """One verdict of the claim. Effects are those of its first piece of evidence; NaN where there is none, or it is no estimate with an
+    interval that could be put together with others: exact, decided at 0, or without a p."""
 
     model: str
     data: str
@@ -57,10 +58,12 @@ class Across:
     i2: float
     p_heterogeneity: float
     replicates: bool | None
+    denies: bool = False
 
     def __str__(self) -> str:
         """A line for each setting, and what they come to together."""
         told = [f"{self.claim}: {self.statement}"]
+        told += ["  Effects are those of what the claim denies."] if self.denies else []
         told += [f"  {one.name:32} {one.outcome.upper():14} {one.site:8} {_effect(one.effect, one.low, one.high)}" for one in self.settings]
         if np.isfinite(self.mean):
             spread = f"I² {self.i2:.0%}, p of heterogeneity {self.p_heterogeneity:.2g}"
@@ -108,11 +111,13 @@ def across(verdicts: Sequence[Verdict]) -> Across:
         i2=together.i2,
         p_heterogeneity=together.p,
         replicates=_replicates([one.outcome for one in settings]),
+        denies=bool(about[0].claim["denies"]),
     )
 
 
 def _setting(verdict: Verdict) -> Setting:
-    sampled = verdict.evidence[0] if verdict.evidence and verdict.evidence[0].level < 1 else None
+    first = verdict.evidence[0] if verdict.evidence else None
+    sampled = first if first and first.level < 1 and first.p_adjusted is not None and first.smallest_effect > 0 else None
     return Setting(model=verdict.model, data=verdict.data.get("name", ""), outcome=verdict.outcome, site=verdict.site, **_numbers(sampled))
 
 

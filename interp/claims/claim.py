@@ -34,7 +34,8 @@ class Claim(BaseModel):
         scope: which models it is about, in words; the protocol says it in code, and `only` what the protocol does not know.
         only: a statement on the model's quantities (see `expression`), of which it must be true, as in "ffn_parameters == 0".
         not_as_worded: why it cannot be tested as worded, where that is so; the test is then of the nearest form that can.
-        denies: what is tested is what the claim says there is not: its verdict is the opposite of the test's.
+        denies: what is tested is what the claim says there is not. "exactly": its verdict is the opposite of the test's. "by example": an
+            example refutes it, and that there was none leaves it open ("no_example"): of others nothing was shown.
         test: the protocol and its parameters, the smallest effect of interest among them.
         alpha: level of the adjusted p.
         example: a sentence of the source; what heads do on it illustrates the claim and decides nothing.
@@ -55,7 +56,7 @@ class Claim(BaseModel):
     scope: str
     only: str = ""
     not_as_worded: str = ""
-    denies: bool = False
+    denies: Literal["", "exactly", "by example"] = ""
     test: SerializeAsAny[Parameters]
     alpha: float = Field(default=0.05, gt=0, lt=1)
     example: str = ""

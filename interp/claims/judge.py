@@ -16,7 +16,7 @@ from interp.claims.protocols.finding import Finding
 from interp.claims.protocols.protocol import Case
 from interp.claims.stages import Stages, open_stages
 from interp.claims.tested_on import Data, examples_for
-from interp.claims.verdict import Badges, Outcome, Verdict
+from interp.claims.verdict import Badges, Outcome, Reason, Verdict
 from interp.core.errors import ClaimError
 from interp.core.provenance import own_source, versions
 from interp.models.model import Model
@@ -61,14 +61,14 @@ def judge(
 
 
 def verdict_of(claim: Claim, model: Model, finding: Finding, hashes: dict[str, str], *, seed: int, elapsed_s: float) -> Verdict:
-    """A protocol's finding with everything that it rests on. Where the claim denies what was tested, the outcome is the opposite."""
-    subject = claim.protocol.subject(claim.test)
+    """A protocol's finding with everything that it rests on. Where the claim denies what was tested, see `Claim.denies`."""
+    subject, (outcome, reason) = claim.protocol.subject(claim.test), _denied(claim, finding)
     return Verdict(
         claim=claim.model_dump(mode="json"),
         claim_hash=claim.hash,
         design={"family": claim.protocol.family, "controls": "; ".join(claim.protocol.controls)},
-        outcome=_OPPOSITE.get(finding.outcome, finding.outcome) if claim.denies else finding.outcome,
-        reason=finding.reason,
+        outcome=outcome,
+        reason=reason,
         summary=_summary(claim, finding),
         site=finding.site,
         badges=finding.badges,
@@ -86,6 +86,12 @@ def verdict_of(claim: Claim, model: Model, finding: Finding, hashes: dict[str, s
 
 
 _OPPOSITE: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported"}
+
+
+def _denied(claim: Claim, finding: Finding) -> tuple[Outcome, Reason]:
+    if claim.denies == "by example" and finding.outcome == "refuted":
+        return "inconclusive", "no_example"
+    return _OPPOSITE.get(finding.outcome, finding.outcome) if claim.denies else finding.outcome, finding.reason
 
 
 def _summary(claim: Claim, finding: Finding) -> str:
@@ -130,7 +136,8 @@ def _seconds_per_token(model: Model) -> float:
 def _run(
     claim: Claim, model: Model, data: Data | None, seed: int, stages: str | Path | None, tell: Progress
 ) -> tuple[Finding, dict[str, str]]:
-    model.require("capture")
+    if not claim.protocol.subject(claim.test):
+        model.require("capture")
     outside = claim.why_not(model)
     if outside:
         return _out_of_scope(f"{model.name} {outside}."), {}

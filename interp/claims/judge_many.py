@@ -11,6 +11,7 @@ all that for each.
 import hashlib
 import json
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from interp.claims.judge import judge
 from interp.claims.kept import read_verdict
 from interp.claims.tested_on import data_stamp
 from interp.claims.verdict import Verdict
-from interp.core.errors import ClaimError, InterpError
+from interp.core.errors import ClaimError, DataError
 from interp.core.files import write_whole
 from interp.core.provenance import own_source, versions
+from interp.models import zoo
 from interp.models.model import Model
+from interp.models.zoo import checksums
 
 GENERAL = "general"
 KEYS, NOT_RUN = ".keys", "not_run.json"
@@ -80,6 +83,7 @@ class Job:
         """A hash of all that the verdict depends on."""
         parts = [self.claim.hash, "" if self.general else model.fingerprint, self.seed, own_source(), versions()]
         stamps = [data_stamp(one) for one in self.data] if self.claim.needs else []
+        stamps += [(zoo.folder(name) / checksums.FILE).read_text(encoding="utf-8") for name in getattr(self.claim.test, "models", ())]
         return hashlib.blake2b(json.dumps([*parts, *stamps], sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -113,6 +117,7 @@ def judge_many(
     if not claims or not models:
         raise ClaimError(f"{len(claims)} claims and {len(models)} models came; expected one at least of each")
     jobs = list(_jobs(claims, models, tuple(data), out, seed))
+    _refuse_one_place_for_two(jobs)
     done: dict[int, Judged] = {}
     for number, judged in _run(jobs, load, workers):
         done[number] = judged
@@ -128,6 +133,14 @@ def _jobs(claims: Iterable[Claim], models: Sequence[str], data: tuple[str, ...],
             job = Job(claim=claim, model=model, data=data, out=out, seed=seed)
             if number == 0 or not job.general:
                 yield job
+
+
+def _refuse_one_place_for_two(jobs: Sequence[Job]) -> None:
+    twice = [str(file) for file, n in Counter(job.file for job in jobs).items() if n > 1]
+    if twice:
+        raise ClaimError(
+            f"two verdicts would be kept as {twice[0]}; expected claims with ids, and folders of models with names, of their own"
+        )
 
 
 def _run(jobs: Sequence[Job], load: Load, workers: int) -> Iterator[tuple[int, Judged]]:
@@ -156,6 +169,8 @@ class _Worker:
         verdict, why = _verdict(job, model)
         if verdict is not None:
             _keep(job, key, verdict)
+        else:
+            _forget(job)
         return Judged(claim=job.claim, model=job.folder.name, verdict=verdict, why_not=why)
 
     def _model(self, name: str) -> Model:
@@ -176,19 +191,32 @@ def _work(job: Job) -> Judged:
 
 
 def _verdict(job: Job, model: Model) -> tuple[Verdict | None, str]:
-    """The verdict on the first data that serves; or why there is none: what the last of them lacks."""
-    why = ""
+    """The verdict on the first data that serves; or why there is none: what each of them lacks, or what failed."""
+    why = []
     for data in job.data if job.claim.needs and job.data else (None,):
         try:
             return judge(job.claim, model, data, seed=job.seed), ""
-        except InterpError as error:
-            why = str(error)
-    return None, why
+        except (ClaimError, DataError) as error:
+            why.append(str(error))
+        except Exception as error:  # one claim's failure must not cost the others their verdicts; it is told, and no other data are taken
+            return None, f"{type(error).__name__}: {error}"
+    return None, "; ".join(why)
 
 
 def _kept(job: Job, key: str) -> Verdict | None:
     known = job.key_file.read_text(encoding="utf-8") if job.key_file.exists() else ""
-    return read_verdict(job.file) if known == key and job.file.exists() else None
+    if known != key or not job.file.exists():
+        return None
+    try:
+        return read_verdict(job.file)
+    except ClaimError:
+        return None  # damaged: judged again
+
+
+def _forget(job: Job) -> None:
+    """What it came to before no longer holds: the claim cannot be run now."""
+    for file in (job.file, job.key_file):
+        file.unlink(missing_ok=True)
 
 
 def _keep(job: Job, key: str, verdict: Verdict) -> None:

@@ -19,6 +19,7 @@ Reason = Literal[
     "needs_instrument",
     "out_of_scope",
     "not_published",
+    "no_example",
 ]
 
 

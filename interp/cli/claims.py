@@ -155,13 +155,18 @@ def _judge_many(claims: list[str], every: bool, models: list[str], data: list[st
 def _judge_across(claim: str, models: list[str], data: list[str], out: Path | None, figure: Path | None, seed: int, workers: int) -> None:
     """One claim on every model and every data, each data in a folder of its own."""
     import interp
+    from interp.claims.claim_files import find_claim
 
     if out is None:
         raise ClaimError("several verdicts were asked for; expected --out FOLDER to keep them in")
     refuse_unwritable(figure, figure=True)
+    stems = [Path(read).stem for read in data]
+    if len(set(stems)) < len(stems):
+        raise ClaimError(f"the data {', '.join(data)} came, of which two are named alike; expected files with names of their own")
+    needed = data if find_claim(claim).needs else []
     found = [
         one
-        for read in data or [""]
+        for read in needed or [""]
         for one in interp.judge_many(
             [claim], models, [read] if read else [], out=out / Path(read).stem, seed=seed, workers=workers, progress=_tell
         )

@@ -31,16 +31,22 @@ def versions() -> dict[str, str]:
 def own_source(rooms: tuple[str, ...] = ("",)) -> str:
     """16 hex digits that stand for interp's own source in these rooms, of all of it if none is named; an edited line is another instrument.
 
+    The tables that it reads count too (.yaml), claims do not: each has a hash of its own.
+
     Example:
         >>> own_source(("core",)) == own_source()
         False
     """
     root = Path(__file__).parent.parent
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(path for room in rooms for path in (root / room).rglob("*.py")):
+    for path in sorted(path for room in rooms for path in _sources(root / room)):
         text = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()} {len(text)}\n".encode() + text)
     return digest.hexdigest()
+
+
+def _sources(room: Path) -> list[Path]:
+    return [*room.rglob("*.py"), *(path for path in room.rglob("*.yaml") if "catalogue" not in path.parts)]
 
 
 def text_hash(texts: Iterable[str]) -> str:

@@ -26,6 +26,8 @@ class Row:
 
     Attributes:
         model: the folder's name: a model, or "general".
+        folder: where the verdict is kept, seen from the report's folder; a row is a claim in a folder.
+        data: name of what was read; "" for nothing.
         verdict: None where it was not run.
         why_not: why it was not run.
         edited: what happened to the claim since; "" when nothing did.
@@ -35,6 +37,8 @@ class Row:
     statement: str
     model: str
     verdict: Verdict | None
+    folder: str = ""
+    data: str = ""
     why_not: str = ""
     edited: str = ""
 
@@ -71,35 +75,44 @@ def collect(folder: str | Path) -> list[Row]:
     if not folder.is_dir():
         raise ClaimError(f"{folder}: no such folder; expected what `interp judge --all --out FOLDER` made")
     files = [file for file in folder.rglob("*.json") if file.name not in (NOT_RUN, "report.json")]
-    rows = [_judged(file) for file in files]
-    rows += [row for reasons in folder.rglob(NOT_RUN) for row in _left(reasons.parent, rows)]
+    rows = [_judged(file, folder) for file in files]
+    rows += [row for reasons in folder.rglob(NOT_RUN) for row in _left(reasons.parent, folder, rows)]
     if not rows:
         raise ClaimError(f"{folder} holds no verdict; expected what `interp judge --all --out FOLDER` made")
-    return sorted(rows, key=lambda row: (place_of(row.claim), row.model))
+    return sorted(rows, key=lambda row: (place_of(row.claim), row.model, row.folder))
 
 
-def _judged(file: Path) -> Row:
+def _judged(file: Path, root: Path) -> Row:
     verdict = read_verdict(file)
     claim = verdict.claim
-    return Row(claim=claim["id"], statement=claim["statement"], model=file.parent.name, verdict=verdict, edited=edited(verdict))
+    where = {"model": file.parent.name, "folder": str(file.parent.relative_to(root)), "data": verdict.data.get("name", "")}
+    return Row(claim=claim["id"], statement=claim["statement"], verdict=verdict, edited=edited(verdict), **where)
 
 
-def _left(folder: Path, rows: list[Row]) -> list[Row]:
-    judged, known = {row.claim for row in rows if row.model == folder.name}, catalogue()
+def _left(place: Path, root: Path, rows: list[Row]) -> list[Row]:
+    folder, known = str(place.relative_to(root)), catalogue()
+    judged = {row.claim for row in rows if row.folder == folder}
     return [
-        Row(claim=claim, statement=known[claim].statement if claim in known else "", model=folder.name, verdict=None, why_not=why)
-        for claim, why in not_run(folder).items()
+        Row(
+            claim=claim,
+            statement=known[claim].statement if claim in known else "",
+            model=place.name,
+            folder=folder,
+            verdict=None,
+            why_not=why,
+        )
+        for claim, why in not_run(place).items()
         if claim not in judged
     ]
 
 
 def contradictions(rows: list[Row]) -> list[tuple[Row, Row]]:
-    """Pairs of claims of which the one contradicts the other, by what the claims themselves say; each pair once, on the same model."""
-    by_place = {(row.claim, row.model): row for row in rows}
+    """Pairs of claims of which the one contradicts the other, by what the claims themselves say; each pair once, in the same folder."""
+    by_place = {(row.claim, row.folder): row for row in rows}
     found = []
     for row in rows:
         for other in row.verdict.claim.get("contradicts", ()) if row.verdict else ():
-            rival = by_place.get((other, row.model))
+            rival = by_place.get((other, row.folder))
             if rival is not None:
                 found.append((row, rival))
     return found

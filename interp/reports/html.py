@@ -1,6 +1,7 @@
 """The report as one page: a table to filter, and a card for each verdict with its figure, numbers, controls, and how to run it again."""
 
 import html
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -56,16 +57,17 @@ def _table(document: str, rows: Sequence[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    kinds = " ".join(row.verdict.claim["kind"]) if row.verdict else ""
-    data = f'data-outcome="{row.outcome}" data-kind="{kinds}" data-model="{_escaped(row.model)}"'
+    kinds = _escaped(" ".join(row.verdict.claim["kind"])) if row.verdict else ""
+    data = f'data-outcome="{_escaped(row.outcome)}" data-kind="{kinds}" data-model="{_escaped(row.model)}"'
     name = f'<a href="#{_anchor(row)}">{_escaped(row.claim)}</a>' if row.verdict else _escaped(row.claim)
-    badge = f'<span class="badge {CLASSES[row.outcome]}">{row.outcome}</span>'
-    cells = (name, _escaped(row.statement), _escaped(row.model), badge, _escaped(row.short))
+    badge = f'<span class="badge {CLASSES.get(row.outcome, "off")}">{_escaped(row.outcome)}</span>'
+    on = f"{row.model}, {row.data}" if row.data else row.model
+    cells = (name, _escaped(row.statement), _escaped(on), badge, _escaped(row.short))
     return f"<tr {data}><td>" + "<td>".join(cells) + "</tr>"
 
 
 def _anchor(row: Row) -> str:
-    return _escaped(f"{row.claim}--{row.model}".replace(" ", "-"))
+    return _escaped(f"{row.claim}--{row.folder}".replace(" ", "-"))
 
 
 def _contradictions(rows: Sequence[Row]) -> str:
@@ -77,7 +79,7 @@ def _contradictions(rows: Sequence[Row]) -> str:
 
 
 def _said(row: Row) -> str:
-    return f'<a href="#{_anchor(row)}">{_escaped(row.claim)}</a> ({row.outcome}): {_escaped(row.statement)}'
+    return f'<a href="#{_anchor(row)}">{_escaped(row.claim)}</a> ({_escaped(row.outcome)}): {_escaped(row.statement)}'
 
 
 def _card(row: Row, verdict: Verdict) -> str:
@@ -85,7 +87,7 @@ def _card(row: Row, verdict: Verdict) -> str:
     reason = f" ({_escaped(verdict.reason)})" if verdict.reason else ""
     quoted = f'<blockquote lang="zh">{_escaped(claim["quotation"])}</blockquote>' if claim["quotation"] else ""
     translated = f"<p class=translation>{_escaped(claim['translation'])}</p>" if claim["translation"] else ""
-    badge = f'<span class="badge {CLASSES[row.outcome]}">{row.outcome}</span>'
+    badge = f'<span class="badge {CLASSES.get(row.outcome, "off")}">{_escaped(row.outcome)}</span>'
     about = f"{claim['source']}. Kind: {', '.join(claim['kind'])}; said of: {claim['quantifier']}. Scope: {claim['scope']}."
     parts = [
         f'<article id="{_anchor(row)}"><h3>{_escaped(row.claim)} on {_escaped(verdict.model)} {badge}{reason}</h3>',
@@ -173,6 +175,6 @@ def _command(verdict: Verdict) -> str:
     """What runs it again; one's own claim by its file."""
     claim = verdict.claim["id"] if verdict.claim["id"] in catalogue() else "CLAIM.yaml"
     general = not verdict.fingerprint
-    model = "" if general else f" --model {verdict.model}"
-    data = f" --data {verdict.data['name']}" if "name" in verdict.data else ""
-    return f"interp judge {claim}{model}{data} --seed {verdict.seed}"
+    model = "" if general else f" --model {shlex.quote(verdict.model)}"
+    data = f" --data {shlex.quote(verdict.data['name'])}" if "name" in verdict.data else ""
+    return f"interp judge {shlex.quote(claim)}{model}{data} --seed {verdict.seed}"

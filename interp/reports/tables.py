@@ -11,14 +11,14 @@ from typing import Any
 from interp.reports.collected import Row, contradictions
 
 _NUMBERS = ("effect", "low", "high", "unit", "smallest_effect", "p_adjusted", "n_items", "n_clusters", "family")
-COLUMNS = ("claim", "model", "outcome", "reason", *_NUMBERS, "site", "kind", "quantifier", "statement", "why")
+COLUMNS = ("claim", "model", "data", "outcome", "reason", *_NUMBERS, "site", "kind", "quantifier", "statement", "why")
 
 
 def record(row: Row) -> dict[str, Any]:
     """A row's numbers; those of the first piece of evidence, empty where there is none."""
     verdict = row.verdict
     first = asdict(verdict.evidence[0]) if verdict and verdict.evidence else {}
-    said = {"claim": row.claim, "model": row.model, "outcome": row.outcome, "statement": row.statement, "why": row.why}
+    said = {"claim": row.claim, "model": row.model, "data": row.data, "outcome": row.outcome, "statement": row.statement, "why": row.why}
     if verdict:
         claim = verdict.claim
         said |= {"reason": verdict.reason, "site": verdict.site, "kind": "/".join(claim["kind"]), "quantifier": claim["quantifier"]}
@@ -66,5 +66,5 @@ def counted(rows: Sequence[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    cells = (row.claim, row.model, row.outcome, row.statement, row.short)
+    cells = (row.claim, f"{row.model}, {row.data}" if row.data else row.model, row.outcome, row.statement, row.short)
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 import interp
 from interp.claims.across import across
@@ -42,10 +43,11 @@ def test_equal_effects_are_homogeneous_and_unequal_ones_are_not(settings):
     assert (alike.mean, alike.i2, alike.replicates) == (pytest.approx(0.2), 0.0, True)
     effects = np.array([0.0, 0.2, 0.6])
     q = ((effects - effects.mean()) ** 2).sum() / ERROR**2  # Cochran's, with equal errors
-    tau2 = (q - 2) / (3 / ERROR**2 - 1 / ERROR**2)  # DerSimonian & Laird
+    spread = ((effects - effects.mean()) ** 2).sum() / (2 * 3)  # Hartung & Knapp, with equal weights
     assert apart.i2 == pytest.approx((q - 2) / q, abs=1e-3)
     assert apart.mean == pytest.approx(effects.mean(), abs=1e-4)
-    assert apart.high - apart.low == pytest.approx(2 * 1.96 * np.sqrt((tau2 + ERROR**2) / 3), rel=0.01)
+    assert apart.high - apart.low == pytest.approx(2 * t.ppf(0.975, 2) * np.sqrt(spread), rel=1e-3)
+    assert alike.high - alike.low == pytest.approx(2 * 1.96 * ERROR / np.sqrt(3), rel=1e-3)  # never narrower than chance alone
     assert apart.p_heterogeneity < 1e-6
 
 
@@ -69,6 +71,17 @@ def test_the_forest_has_every_setting_and_their_mean(settings):
     assert np.isnan(exact.mean)
     with pytest.raises(DataError, match="no effect with an interval on 1 settings"):
         interp.figure(exact)
+
+
+def test_what_is_no_estimate_with_an_interval_is_told_and_not_put_together(settings):
+    first, *others = settings(0.2, 0.3, 0.9)
+    decided_at_0 = replace(others[1], evidence=(replace(others[1].evidence[0], smallest_effect=0.0),))
+    found = across([first, others[0], decided_at_0])
+    assert found.mean == pytest.approx(0.25)
+    assert np.isnan(found.settings[2].effect)
+    assert len(found.settings) == 3
+    denied = [replace(one, claim={**one.claim, "denies": "exactly"}) for one in (first, others[0])]
+    assert "Effects are those of what the claim denies." in str(across(denied))
 
 
 def test_what_cannot_be_put_together_is_told(settings):

@@ -48,11 +48,21 @@ def test_what_no_model_is_needed_for_is_judged_with_controls_that_hold(claim, ti
 
 def test_a_claim_that_denies_has_the_opposite_verdict(tiny_named):
     plain, model = catalogue()["S3-03"], tiny_named("gpt2").model
-    denied = judge(changed(plain, denies=True), model)
+    denied = judge(changed(plain, denies="exactly"), model)
     assert (judge(plain, model).outcome, denied.outcome) == ("supported", "refuted")
     assert denied.summary.startswith("What the claim says there is not was tested, and is supported.")
     assert judge(changed(plain, not_as_worded="a word is not defined"), model).summary.startswith("Not testable as worded (a word is not")
-    assert judge(changed(catalogue()["S0-03"], denies=True), model).outcome == "inconclusive"
+    assert judge(changed(catalogue()["S0-03"], denies="exactly"), model).outcome == "inconclusive"
+
+
+def test_an_example_refutes_cannot_and_none_leaves_it_open(tiny_named):
+    """What is said of all is not supported by one model that does not do it."""
+    model = tiny_named("gpt2").model
+    example = judge(changed(catalogue()["S4-36-tie"], denies="by example"), model)
+    none = judge(changed(catalogue()["S4-36"], denies="by example"), model)
+    assert (example.outcome, example.reason) == ("refuted", "")
+    assert (none.outcome, none.reason) == ("inconclusive", "no_example")
+    assert "is refuted" in none.summary
 
 
 def test_a_claim_on_some_models_only_is_not_about_the_others(tiny_named):

@@ -81,6 +81,26 @@ def test_the_first_data_that_serve_are_taken_and_others_change_the_key(tmp_path,
         judge_many(claim, ["small"], [str(tmp_path / "nowhere.conllu")], out=tmp_path / "v", load=load)
 
 
+def test_what_can_no_longer_be_run_loses_its_old_verdict_and_one_failure_costs_no_other(tmp_path, monkeypatch):
+    judge_many(CLAIMS[:2], ["small"], [], out=tmp_path, load=load)
+    real = module.judge
+
+    def failing(claim, *args, **more):
+        if claim.id == "S4-20":
+            raise ZeroDivisionError("a defect")
+        return real(claim, *args, **more)
+
+    monkeypatch.setattr(module, "judge", failing)
+    found = judge_many(CLAIMS[:2], ["small"], [], out=tmp_path, load=load, seed=1)
+    assert (found[0].verdict, found[0].why_not) == (None, "ZeroDivisionError: a defect")
+    assert found[1].verdict is not None
+    assert not (tmp_path / "small" / "S4-20.json").exists()
+    monkeypatch.setattr(module, "judge", real)
+    assert judge_many(CLAIMS[:1], ["small"], [], out=tmp_path, load=load, seed=1)[0].verdict is not None
+    (tmp_path / "small" / "S4-20.json").write_text("{")  # damaged
+    assert not judge_many(CLAIMS[:1], ["small"], [], out=tmp_path, load=load, seed=1)[0].kept
+
+
 def test_two_models_and_two_processes_give_the_same_bytes(tmp_path):
     one = judge_many(CLAIMS[:3], ["small", "small-attn"], [], out=tmp_path / "one", load=load)
     two = judge_many(CLAIMS[:3], ["small", "small-attn"], [], out=tmp_path / "two", load=load, workers=2)
@@ -94,5 +114,7 @@ def test_bad_input_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ClaimError, match="is a file; expected a folder for the verdicts"):
         judge_many(CLAIMS, ["small"], [], out=tmp_path / "file", load=load)
+    with pytest.raises(ClaimError, match=r"two verdicts would be kept as .*S4-20\.json"):
+        judge_many([CLAIMS[0], CLAIMS[0]], ["small"], [], out=tmp_path, load=load)
     with pytest.raises(ClaimError, match="0 claims and 1 models came"):
         judge_many([], ["small"], [], out=tmp_path, load=load)

@@ -37,7 +37,7 @@ def test_every_verdict_has_a_row_and_a_card(folder):
     assert [row.outcome for row in rows if row.claim in ("S4-19", "S4-40", "S0-03")] == ["inconclusive", "refuted", "not run"]
     page = (folder / "report.html").read_text()
     for row in rows:
-        assert (f'<article id="{row.claim}--{row.model}"' in page) == (row.verdict is not None)
+        assert (f'<article id="{row.claim}--{row.folder}"' in page) == (row.verdict is not None)
         assert row.statement in page
     assert "What would have caught it, were it wrong" in page
     assert catalogue()["S4-19"].quotation in page
@@ -74,6 +74,21 @@ def test_tables_carry_the_numbers(folder):
 def test_contradictions_are_told(folder):
     assert [(one.claim, other.claim) for one, other in contradictions(collect(folder))] == [("S4-19", "S4-48-bert-base")]
     assert "Where the documents contradict each other" in (folder / "report.html").read_text()
+
+
+def test_corpora_side_by_side_keep_their_rows_apart(folder, tmp_path):
+    for corpus in ("a", "b"):
+        for kept in (folder / "small").glob("*.json"):
+            place = tmp_path / corpus / "small" / kept.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(kept.read_text())
+    (tmp_path / "a" / "small" / "S4-40.json").write_text((folder / "small" / "own-1.json").read_text().replace("own-1", "S4-40"))
+    rows = collect(tmp_path)
+    assert len({(row.claim, row.folder) for row in rows}) == len(rows)
+    assert [row.outcome for row in rows if row.claim == "S4-40"] == ["supported", "not run"]
+    page = interp.report(tmp_path).read_text()
+    assert 'href="#S4-20--a/small"' in page
+    assert 'href="#S4-20--b/small"' in page
 
 
 def test_a_folder_without_verdicts_is_told(tmp_path):

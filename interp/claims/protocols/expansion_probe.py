@@ -11,7 +11,7 @@ Unit: the document; p by max-T over layers; refuting takes the bound of the best
 
 Controls. Null: untrained twins at the chosen layer must not pass; nor must labels exchanged among the words. Positive: exchanged labels
 written into the neurons of the chosen layer must be read there.
-Assumption: one penalty for both probes; the wider one has more to learn from the same words, which speaks against the claim.
+Assumption: one penalty for all probes. A wider one may gain by its width alone; that shows in the turned FFN, which is as wide.
 Source: Cover (1965) on separability in more dimensions; Hewitt & Liang (2019) on probes; the rotation is ours.
 What it does not tell: that the model uses the separation, nor that each feature has a neuron of its own.
 """

@@ -44,11 +44,15 @@ class ModelsCompared(Parameters):
     nats_source: str
     n_tokens: int = Field(default=64, ge=8, description="texts are cut to so many")
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All that are compared."""
+        return (*self.without, *self.with_it)
+
     @model_validator(mode="after")
     def _each_once(self) -> "ModelsCompared":
-        names = (*self.without, *self.with_it)
-        if len(set(names)) < len(names):
-            raise ValueError(f"{', '.join(names)} came; expected each model once")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"{', '.join(self.models)} came; expected each model once")
         return self
 
 
@@ -57,7 +61,7 @@ class _Compared:
 
     def __init__(self, case: Case[ModelsCompared]):
         self.case, self.test = case, case.test
-        self.models = {name: load_model(name) for name in (*self.test.without, *self.test.with_it)}
+        self.models = {name: load_model(name) for name in self.test.models}
         self.texts = _texts(case, list(self.models.values()))
         self.costs = {name: self.cost(model) for name, model in self.models.items()}
 
@@ -146,7 +150,7 @@ def run(case: Case[ModelsCompared]) -> Finding:
 
 def _plan(case: Case[ModelsCompared]) -> Plan:
     test = case.test
-    texts = _texts(case, [load_model(name) for name in (*test.without, *test.with_it)])
+    texts = _texts(case, [load_model(name) for name in test.models])
     n = len(test.without) + len(test.with_it) + 1
     return sampled_plan(
         steps=(Step(what=f"{n} models on the texts", tokens=n * sum(map(len, texts.examples))),),

@@ -30,6 +30,7 @@ REASONS = {
     "needs_training": "models have to be trained for it",
     "needs_source": "a publication has to be read for it",
     "needs_instrument": "a measurement has to be built for it",
+    "no_example": "no example against it was found, which says nothing of other models",
     "not_published": "the publication has no such number",
 }
 BADGES = {
