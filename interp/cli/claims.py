@@ -127,7 +127,7 @@ def judge(
             _judge_across((claims or [""])[0], names, read, out, figure, seed, workers)
         return
     if not claims:
-        raise ClaimError("no claim came; expected an id of `interp claims`, a YAML file, or --all")
+        raise typer.BadParameter("no claim came; expected an id of `interp claims`, a YAML file, or --all")
     _judge_one(claims[0], names[0], read, out, figure, seed, plan, stages)
 
 

@@ -191,7 +191,9 @@ def test_a_treebank_of_which_no_word_has_tokens_of_its_own(tmp_path, command, de
 
 
 def test_a_claim_that_does_not_exist_or_lacks_its_data(refused):
-    assert "'S9-99' is not a claim; expected one of S1-01, S4-41-obj, S4-42, or a YAML file" in refused("judge", "S9-99")
+    told = refused("judge", "S4-99")
+    assert "'S4-99' is not a claim; expected an id that `interp claims` lists (near it: S4-" in told
+    assert "or a YAML file" in told
     assert "expected data=... in Python, --data FILE on the command line" in refused("judge", "S4-42")
     assert "tested on a treebank; corpus.txt came, expected a .conllu file" in refused("judge", "S4-41-obj", "--data", "corpus.txt")
     assert "nowhere.conllu: no such file" in refused("judge", "S4-41-obj", "--data", "nowhere.conllu")
