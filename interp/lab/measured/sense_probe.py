@@ -13,6 +13,7 @@ Intervals are over cue words, since it is to new cues that the second is meant t
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from interp.lab.measured.words import Rows, after, as_points, as_share, share
 from interp.models.model import Model
 from interp.stats.intervals import Interval
 from interp.texts.grammar.lexicon import Split
-from interp.texts.grammar.senses import ambiguous, sense_sets
+from interp.texts.grammar.senses import SenseSet, ambiguous, sense_sets
 from interp.texts.sentences import annotate
 
 N_SETS = 80
@@ -96,16 +97,22 @@ def measure(model: Model) -> SenseProbe:
     )
 
 
-def cued(model: Model, split: Split) -> list[Cued]:
-    """Sentences with a cue, two of each set."""
-    sets = [
+@cache
+def _sets(split: Split) -> tuple[SenseSet, ...]:
+    """The same for a model and its twin."""
+    return tuple(
         each
         for distance in DISTANCES
         for each in (
             *sense_sets(N_SETS, seed=0, distance=distance, split=split, position="before"),
             *sense_sets(N_SETS, seed=0, distance=distance, split=split, position="after"),
         )
-    ]
+    )
+
+
+def cued(model: Model, split: Split) -> list[Cued]:
+    """Sentences with a cue, two of each set."""
+    sets = _sets(split)
     cues = {each.lemma: [[noun.lemma for noun in of] for of in each.cues] for each in ambiguous(split)}
     found = []
     for group, each in enumerate(sets):
