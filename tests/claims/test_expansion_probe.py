@@ -63,10 +63,10 @@ def planted(monkeypatch):
 @pytest.mark.parametrize(
     ("at", "outcomes"),
     [
-        (("post",), {"supported"}),
-        (("post", "mlp_in"), {"refuted", "inconclusive"}),
-        (("post", "turned"), {"refuted", "inconclusive"}),
-        ((), {"refuted", "inconclusive"}),
+        (("post",), ("supported",)),
+        (("post", "mlp_in"), ("refuted", "inconclusive")),
+        (("post", "turned"), ("refuted", "inconclusive")),
+        ((), ("refuted", "inconclusive")),
     ],
     ids=lambda value: "+".join(value) or "nothing",
 )

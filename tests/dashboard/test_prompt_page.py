@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from interp import api
 from interp.dashboard.footer import made
-from interp.dashboard.views.prompt import TEXT
+from interp.dashboard.views.reading import TEXT
 from interp.figures.figure import Figure
 from interp.figures.from_results import attention_pattern
 

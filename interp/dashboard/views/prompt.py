@@ -4,61 +4,19 @@ import streamlit as st
 
 from interp.captures.activations import Activations
 from interp.core.sites import Stack
-from interp.dashboard import kept
-from interp.dashboard.views import chips, contributions, experts, heads, neurons, stacks
+from interp.dashboard.views import contributions, experts, heads, neurons, reading, stacks
 from interp.dashboard.words import follow_link, in_plain_words
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
 
-TEXT, TARGET = "The bank by the river is steep", "The river has a steep bank"
 VIEWS = {"Heads": heads.show, "Neurons": neurons.show, "Experts": experts.show, "Contributions": contributions.show}
 
 
 def show(model: Model) -> None:
     """The page, over a model that has been loaded: one text, or in an encoder-decoder two side by side."""
     st.title("Prompt")
-    left, right = st.columns(2, gap="large") if model.anatomy.encoder_decoder else (st.container(), None)
-    with left:
-        text = st.text_input("Text", TEXT, key="text", bind="query-params", placeholder="A sentence for the model to read; Enter runs it")
-    target = None
-    if right is not None:
-        with right:
-            target = _target()
     with in_plain_words():
-        seen = kept.seen_on(model, text or "", target)
-        with left:
-            chips.show(seen.example)
-        if right is not None and seen.target is not None:
-            with right:
-                chips.show(seen.target)
-        _about(seen)
-        _view(seen)
-
-
-def _target() -> str:
-    """The second text of an encoder-decoder."""
-    typed = st.text_input(
-        "Target",
-        TARGET,
-        key="target",
-        bind="query-params",
-        placeholder="What the decoder writes; Enter runs it",
-        help="This model reads one text and writes another: its encoder sees the text, its decoder writes the target, token by token.",
-    )
-    return typed or ""
-
-
-def _about(seen: Activations) -> None:
-    if seen.windowed:
-        n = len(seen.example)
-        st.warning(
-            f"The text is longer than this model's context: what is shown is its first {n} tokens, and nothing after them was read.",
-            icon=":material/content_cut:",
-        )
-    error = seen.reconstruction_error
-    rebuilt = "" if error is None else f" The residual stream, rebuilt from everything written into it, is off by {error:.0e} of its size."
-    written = "" if seen.target is None else f" read, {len(seen.target)} written (the start token before them)"
-    st.caption(f"{len(seen.example)} tokens{written}, positions from 0.{rebuilt}")
+        _view(reading.read(model))
 
 
 @st.fragment
