@@ -17,6 +17,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from interp.claims.claim import Claim
 from interp.claims.judge import judge
 from interp.claims.kept import read_verdict
@@ -106,7 +108,7 @@ def judge_many(
         data: files, folders, or "grammar"; for each claim the first that it can be tested on.
         out: the folder, made where it is not there.
         load: makes a model of a name.
-        workers: processes; each loads the models that it needs.
+        workers: processes, which share the threads; each loads the models that it needs.
         progress: called with what was done.
     Returns: in the order of models and claims.
     Raises: ClaimError for a folder that is a file, or no claim or model.
@@ -149,7 +151,8 @@ def _run(jobs: Sequence[Job], load: Load, workers: int) -> Iterator[tuple[int, J
         yield from ((number, worker(job)) for number, job in enumerate(jobs))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(load,)) as pool:
+    threads = max(1, torch.get_num_threads() // workers)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(load, threads)) as pool:
         waiting: Mapping[Future[Judged], int] = {pool.submit(_work, job): number for number, job in enumerate(jobs)}
         yield from ((waiting[future], future.result()) for future in as_completed(waiting))
 
@@ -182,7 +185,8 @@ class _Worker:
 _WORKER: list[_Worker] = []
 
 
-def _begin(load: Load) -> None:
+def _begin(load: Load, threads: int) -> None:
+    torch.set_num_threads(threads)
     _WORKER[:] = [_Worker(load)]
 
 

@@ -92,14 +92,17 @@ def _windows(text: str, number: int, model: Model) -> list[Example]:
 
 @cache
 def _generated() -> list[str | Sentence]:
-    """Sentences whose annotations are known: of all kinds, with pronouns, with ambiguous words. Each is a document, or each set of two."""
+    """Sentences whose annotations are known: of all kinds, with pronouns, with ambiguous words; none that a bundled model was trained on.
+
+    Each is a document, or each set of two.
+    """
     kinds = generate(N_OF_ALL_KINDS, seed=0, split="confirmation")
     pronouns = generate(N_WITH_PRONOUNS, seed=1, split="confirmation", kinds=["winograd", "gender"])
     sets = [
         one
         for distance in SENSE_DISTANCES
         for seed, position in enumerate(POSITIONS)
-        for one in sense_sets(N_SENSE_SETS, seed=seed, distance=distance, position=position)
+        for one in sense_sets(N_SENSE_SETS, seed=seed, distance=distance, position=position, split="confirmation")
     ]
     return [*kinds, *pronouns, *sense_sentences(sets)]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import chi2, norm, t
+from statsmodels.stats.meta_analysis import combine_effects
 
 NORMAL = float(norm.ppf(0.975))
 SMALLEST_ERROR = 1e-6
@@ -33,8 +34,8 @@ def random_effects(effects: np.ndarray, low: np.ndarray, high: np.ndarray) -> To
         effects, low, high: axes (setting,), two and more.
     Raises: ValueError for fewer than two.
     Assumption: the effects are independent of each other: one model on two corpora is not quite two settings.
-    Source: DerSimonian & Laird (1986), truncated at 0 where chance alone spreads them more; the interval by Hartung & Knapp (2001), with a
-        t-quantile, and never narrower than the normal one; I² by Higgins & Thompson (2002).
+    Source: Paule & Mandel (1982), by statsmodels; the interval by Hartung & Knapp (2001), with a t-quantile, and never narrower than the
+        normal one; I² by Higgins & Thompson (2002).
 
     Example:
         >>> found = random_effects(np.array([0.1, 0.3]), np.array([0.0, 0.2]), np.array([0.2, 0.4]))
@@ -44,14 +45,9 @@ def random_effects(effects: np.ndarray, low: np.ndarray, high: np.ndarray) -> To
     if len(effects) < 2:
         raise ValueError(f"{len(effects)} effects came; expected two at least")
     degrees = len(effects) - 1
-    variances = np.maximum((high - low) / (2 * NORMAL), SMALLEST_ERROR) ** 2
-    fixed = 1 / variances
-    q = float((fixed * (effects - np.average(effects, weights=fixed)) ** 2).sum())
-    between = max(0.0, (q - degrees) / (fixed.sum() - (fixed**2).sum() / fixed.sum()))
-    weights = 1 / (variances + between)
-    mean, plain = float(np.average(effects, weights=weights)), 1 / weights.sum()
-    spread = float((weights * (effects - mean) ** 2).sum() / (degrees * weights.sum()))
-    half = max(float(t.ppf(0.975, degrees)) * float(np.sqrt(spread)), NORMAL * float(np.sqrt(plain)))
-    return Together(
-        mean=mean, low=mean - half, high=mean + half, i2=max(0.0, 1 - degrees / q) if q > 0 else 0.0, p=float(chi2.sf(q, degrees))
-    )
+    errors = np.maximum((high - low) / (2 * NORMAL), SMALLEST_ERROR)
+    with np.errstate(divide="ignore"):  # I² of effects that are all the same
+        found = combine_effects(effects, errors**2, method_re="iterated")
+    half = max(float(t.ppf(0.975, degrees) * np.sqrt(found.var_hksj_re)), NORMAL * float(found.sd_eff_w_re))
+    mean, q = float(found.mean_effect_re), max(0.0, float(found.q))
+    return Together(mean=mean, low=mean - half, high=mean + half, i2=max(0.0, float(found.i2)), p=float(chi2.sf(q, degrees)))
