@@ -98,21 +98,21 @@ def measure(model: Model) -> SenseProbe:
 
 
 @cache
-def _sets(split: Split) -> tuple[SenseSet, ...]:
-    """The same for a model and its twin."""
+def _sets(split: Split, n: int) -> tuple[SenseSet, ...]:
+    """The same for a model and its twin: `n` sets of each distance and order."""
     return tuple(
         each
         for distance in DISTANCES
         for each in (
-            *sense_sets(N_SETS, seed=0, distance=distance, split=split, position="before"),
-            *sense_sets(N_SETS, seed=0, distance=distance, split=split, position="after"),
+            *sense_sets(n, seed=0, distance=distance, split=split, position="before"),
+            *sense_sets(n, seed=0, distance=distance, split=split, position="after"),
         )
     )
 
 
 def cued(model: Model, split: Split) -> list[Cued]:
     """Sentences with a cue, two of each set."""
-    sets = _sets(split)
+    sets = _sets(split, N_SETS)
     cues = {each.lemma: [[noun.lemma for noun in of] for of in each.cues] for each in ambiguous(split)}
     found = []
     for group, each in enumerate(sets):
