@@ -27,7 +27,7 @@ sublayers, the noise and the rule for "resolved" are ours.
 What it does not tell: that the model uses the sense, nor whether the FFN could add anything without what attention brought before.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -119,32 +119,68 @@ def _arrays(case: Case[Disambiguation], senses: Senses, twin: int | None) -> Arr
     return case.stages.get(name, made)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was read off a model, before any question is asked of it.
+
+    Attributes:
+        mine, twins: hits by reader and state (see `sense_curves`).
+        nothing: the same with senses that mean nothing.
+        majority, bag: what needs no model.
+        middle: the state in which exchanged senses were written in.
+    """
+
+    senses: Senses
+    mine: Arrays
+    nothing: Arrays
+    twins: list[Arrays]
+    majority: Curve
+    bag: Curve
+    middle: int
+
+    def read(self, test: Disambiguation, name: str, *, alpha: float, seed: int, twin: int | None = None) -> SensesRead:
+        """One reader's curves, of the model or of a twin, beside those of the (other) twins."""
+        arrays = self.mine if twin is None else self.twins[twin]
+        others = [other for place, other in enumerate(self.twins) if place != twin]
+        return SensesRead(
+            test=test, reader=name, curve=curve_of(arrays, name), noise=arrays.get(f"{name} noise"), majority=self.majority, bag=self.bag,
+            rivals=[curve_of(other, name) for other in others], documents=self.senses.documents, alpha=alpha, seed=seed,
+        )  # fmt: skip
+
+
 def run(case: Case[Disambiguation]) -> Finding:
     """Judge a claim on where in the model an ambiguous word's sense is there."""
-    test, senses, middle = case.test, _senses(case), 2 * max(1, case.model.anatomy.n_layers // 2)
+    return found_on(case, look(case))
+
+
+def look(case: Case[Disambiguation]) -> Looked:
+    """Run the model, its twins and the readers: all of the work."""
+    senses, middle = _senses(case), 2 * max(1, case.model.anatomy.n_layers // 2)
     mine = _arrays(case, senses, None)
     case.tell("exchanged senses")
     nothing = case.stages.get("exchanged senses", lambda: meaningless_curves(case.model, senses, middle))
-    twins = [_arrays(case, senses, number) for number in range(test.n_untrained)]
-    majority, bag, ask = senses.majority(), senses.bag(), SENSE_ASKS[test.asks]
+    twins = [_arrays(case, senses, number) for number in range(case.test.n_untrained)]
+    return Looked(
+        senses=senses, mine=mine, nothing=nothing, twins=twins, majority=senses.majority(), bag=senses.bag(), middle=middle
+    )  # fmt: skip
 
-    def read(arrays: Arrays, others: list[Arrays], name: str) -> SensesRead:
-        rivals = [curve_of(other, name) for other in others]
-        return SensesRead(
-            test=test, reader=name, curve=curve_of(arrays, name), noise=arrays.get(f"{name} noise"), majority=majority, bag=bag,
-            rivals=rivals, documents=senses.documents, alpha=case.alpha, seed=case.seed,
-        )  # fmt: skip
 
-    ours = [read(mine, twins, name) for name in readers(test.strength)]
+def found_on(case: Case[Disambiguation], looked: Looked) -> Finding:
+    """What the curves say to the question that the case asks."""
+    test, nothing, ask = case.test, looked.nothing, SENSE_ASKS[case.test.asks]
+
+    def read(twin: int | None) -> list[SensesRead]:
+        return [looked.read(test, name, alpha=case.alpha, seed=case.seed, twin=twin) for name in readers(test.strength)]
+
+    ours = read(None)
     evidence = [ask.evidence(one) for one in ours]
     nulls = []
-    for number, twin in enumerate(twins):
-        others = [other for place, other in enumerate(twins) if place != number]
-        its = [read(twin, others, name) for name in readers(test.strength)]
+    for number in range(len(looked.twins)):
+        its = read(number)
         nulls.append(_twin(number, its, [ask.evidence(one) for one in its], case.alpha))
     as_often = curve_of(nothing, "majority")
     exchanged = [_exchanged(replace(one, majority=as_often), curve_of(nothing, f"shuffled {one.reader}")) for one in ours]
-    written = [_planted(one.reader, curve_of(nothing, f"planted {one.reader}"), middle) for one in ours]
+    written = [_planted(one.reader, curve_of(nothing, f"planted {one.reader}"), looked.middle) for one in ours]
     controls = (*nulls, *exchanged, *written)
     outcome, reason = _decide(evidence, controls, case.alpha)
     return Finding(

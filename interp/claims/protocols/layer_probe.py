@@ -6,7 +6,7 @@ on the whole half it is scored on the confirmation half, which tests them. Unit:
 What is asked:
   some_layer   the best layer (chosen on the selection half; p by max-T over layers) is read better than the strongest of: the stream before
                the first layer, the word form's most frequent label, each untrained twin at its best layer; and better than the control
-               task (a random label for each word type) by `selectivity`. Both must hold
+               task (a random label for each word type; of senses, the senses exchanged) by `selectivity`. Both must hold
   each_layer   the same of every layer by itself; one confirmed exception refutes it
   last_layer   the last layer is read better than every other, the rival chosen on the selection half first of all
   order        tasks arise in the order in which they are named. The score of a depth is that of the best layer so far (chosen on the
@@ -25,6 +25,8 @@ Classical NLP Pipeline, whose probe reads a learned mix of all layers up to a de
 What it does not tell: that the model uses what a probe reads. Where a thing can be read first is not where it is used.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -38,6 +40,7 @@ from interp.claims.protocols.parts.probe_tasks import TaskName, task_items
 from interp.claims.protocols.parts.probing import parts
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide, passes
+from interp.claims.stages import Arrays
 from interp.claims.verdict import Badges, Control
 from interp.models.anatomy import Anatomy
 from interp.models.untrained import untrained
@@ -80,6 +83,21 @@ def _why_not(anatomy: Anatomy) -> str:
     if anatomy.encoder_decoder:
         return "is an encoder-decoder, which reads one text and writes another; the test runs single texts"
     return "has one layer, so that there is no order of layers" if anatomy.n_layers < 2 else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was read off a model, before any question is asked of it.
+
+    Attributes:
+        ours: the curves of the model, beside those of its untrained twins.
+        nothing: what probes make of labels that mean nothing.
+        planted: the depth at which such labels were written in.
+    """
+
+    ours: Ours
+    nothing: Arrays
+    planted: int
 
 
 class _Run:
@@ -132,17 +150,28 @@ def _plan(case: Case[LayerProbe]) -> Plan:
 
 def run(case: Case[LayerProbe]) -> Finding:
     """Judge a claim on the layers at which a property of words can be read."""
+    return found_on(look(case))
+
+
+def look(case: Case[LayerProbe]) -> Looked:
+    """Run the model, its twins and the probes: all of the work."""
     found, test, depths = _Run(case), case.test, case.model.anatomy.n_layers
     planted = max(1, depths // 2)
     mine, nothing = found.curves(None), found.controls(planted)
     twins = [found.curves(number) for number in range(test.n_untrained)]
     control = {name: nothing[f"{name} control"].astype(float) for name in found.tasks}
     ours = Ours(test=test, tasks=found.tasks, curves=mine, rivals=twins, control=control, alpha=case.alpha, seed=case.seed)
-    asked = ASKS[test.asks]
-    readable = [_readable(ours, name) for name in test.tasks] if asked.rises else []
-    evidence = tuple(asked.evidence(ours)) if all(one.passed for one in readable) else ()
-    controls = (*readable, *_twins(ours, twins), _shuffled(ours, nothing), _planted(nothing, planted))
-    outcome, reason = decide(evidence, controls, case.alpha)
+    return Looked(ours=ours, nothing=nothing, planted=planted)
+
+
+def found_on(looked: Looked) -> Finding:
+    """What the curves say to the question that `ours.test` asks."""
+    ours, twins = looked.ours, looked.ours.rivals
+    asked = ASKS[ours.test.asks]
+    rises = [readable(ours, name) for name in ours.test.tasks] if asked.rises else []
+    evidence = tuple(asked.evidence(ours)) if all(one.passed for one in rises) else ()
+    controls = (*rises, *_twins(ours, twins), _shuffled(ours, looked.nothing), _planted(looked.nothing, looked.planted))
+    outcome, reason = decide(evidence, controls, ours.alpha)
     return Finding(
         outcome=outcome,
         reason=reason,
@@ -155,7 +184,7 @@ def run(case: Case[LayerProbe]) -> Finding:
     )
 
 
-def _readable(ours: Ours, name: str) -> Control:
+def readable(ours: Ours, name: str) -> Control:
     """Without a rise, or with none over the depths that were chosen elsewhere, there is no depth at which it happens."""
     one = gain_evidence(ours, name, ours.curves[name])
     rise = ours.curves[name].so_far.mean(1)
@@ -166,7 +195,7 @@ def _readable(ours: Ours, name: str) -> Control:
     )  # fmt: skip
 
 
-def _twins(ours: Ours, twins: list[dict[str, Curve]]) -> list[Control]:
+def _twins(ours: Ours, twins: Sequence[Mapping[str, Curve]]) -> list[Control]:
     """Each untrained twin under the same rule, with the others as its rivals."""
     found = []
     for number, twin in enumerate(twins):
@@ -200,7 +229,7 @@ def _planted(nothing: dict[str, np.ndarray], depth: int) -> Control:
     return Control(name=f"labels written in at depth {depth}", kind="positive", value=value, unit="accuracy", passed=passed, detail=detail)
 
 
-def _rows(ours: Ours, twins: list[dict[str, Curve]]) -> dict[str, list[float]]:
+def _rows(ours: Ours, twins: Sequence[Mapping[str, Curve]]) -> dict[str, list[float]]:
     """Accuracy by depth on the confirmation half: the tasks, their control tasks, the mean of the untrained twins."""
     found: dict[str, list[float]] = {}
     for name in ours.tasks:

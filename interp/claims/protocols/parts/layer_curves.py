@@ -11,7 +11,7 @@ import numpy as np
 
 from interp.captures.word_vectors import WordPlace, stream_points, word_vectors
 from interp.claims.protocols.parts.probe_tasks import ProbeItems
-from interp.claims.protocols.parts.probing import Parts, control_labels, form_hits, logistic_hits, with_planted
+from interp.claims.protocols.parts.probing import Parts, by_word, control_labels, exchanged, form_hits, logistic_hits, with_planted
 from interp.claims.stages import Arrays
 from interp.models.model import Model
 from interp.stats.expected_layer import best_so_far
@@ -57,8 +57,24 @@ class Probed:
 
     def fitted(self, features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hits on `check` when fitted on `learn`, and on `test` when fitted on both."""
-        check = logistic_hits(features, labels, self.parts.learn, self.parts.check, self.strength)
-        return check, logistic_hits(features, labels, self.parts.selection, self.parts.test, self.strength)
+        return self.hits(features, labels, self.parts.learn, self.parts.check), self.hits(
+            features, labels, self.parts.selection, self.parts.test
+        )
+
+    def hits(self, features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Which test items a probe gets right that was fitted on the training items; of senses, one for each word. Axes: (test item,)."""
+
+        def read(*asked: np.ndarray) -> np.ndarray:
+            return logistic_hits(*asked, self.strength)
+
+        if self.items.by_form:
+            return by_word(read, features, self.items.form, labels, train, test)
+        return read(features, labels, train, test)
+
+    def meaningless(self) -> np.ndarray:
+        """The labels of the control task. Axes: (item,)."""
+        of = exchanged if self.items.by_form else control_labels
+        return of(self.items.form, self.items.label, self.seed)
 
     def form(self) -> Curve:
         """The most frequent label of the word's form, as a curve of one depth."""
@@ -84,7 +100,7 @@ def control_curves(
 ) -> Arrays:
     """What probes make of labels that mean nothing.
 
-    Returns: "TASK control", hits on `test` by depth with a random label for each word type; of the first task "shuffled check" and
+    Returns: "TASK control", hits on `test` by depth on the control task (see `probing`); of the first task "shuffled check" and
         "shuffled test", with its labels exchanged among all items; and "planted check" and "planted test", the same where at depth
         `planted` those labels are written into the vectors.
     """
@@ -93,8 +109,7 @@ def control_curves(
     shuffled = np.random.default_rng(first.seed).permutation(first.items.label)
     for depth, (_, vectors) in enumerate(word_vectors(model, examples, words, stream_points(model))):
         for name, task in tasks.items():
-            labels = control_labels(task.items.form, task.items.label, task.seed)
-            hits = logistic_hits(features_of(vectors, task.items), labels, task.parts.selection, task.parts.test, task.strength)
+            hits = task.hits(features_of(vectors, task.items), task.meaningless(), task.parts.selection, task.parts.test)
             found.setdefault(f"{name} control", []).append(hits)
         features = features_of(vectors, first.items)
         without = first.fitted(features, shuffled)

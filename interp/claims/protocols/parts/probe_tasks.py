@@ -5,6 +5,7 @@
                     unbroken run of determiners, adjectives, numbers and compounds before it that hang on it
     head_distance   how far off and on which side its head stands, from -3 to 3 (further counts as 3), or "root"
     deprel          its relation to its head, read from both words' vectors (the edge is given, as in edge probing)
+    sense           which sense an ambiguous word has, read for each such word by itself; asked of occurrences that are marked with one
 
 Words are drawn evenly over documents, a few from each sentence, so that few sentences give many documents; the number is fixed before the
 run. Parts of a multiword token share their pieces and are left out.
@@ -18,10 +19,12 @@ from typing import Literal
 import numpy as np
 
 from interp.captures.word_vectors import WordPlace
+from interp.claims.protocols.parts.sense_words import occurrences
 from interp.core.errors import ClaimError
 from interp.texts.example import Example
+from interp.texts.senses import senses_of
 
-TaskName = Literal["upos", "chunk", "head_distance", "deprel"]
+TaskName = Literal["upos", "chunk", "head_distance", "deprel", "sense"]
 PER_SENTENCE = 12
 FARTHEST = 3
 _NOMINAL = {"NOUN", "PROPN", "PRON"}
@@ -37,12 +40,14 @@ class ProbeItems:
         label: axes (item,).
         form: the word as written, in lower case: its type; axes (item,).
         document: the cluster, axes (item,).
+        by_form: a probe of its own for each form.
     """
 
     reads: np.ndarray
     label: np.ndarray
     form: np.ndarray
     document: np.ndarray
+    by_form: bool = False
 
 
 def drawn_sentences(documents: Sequence[str], seed: int) -> list[int]:
@@ -75,7 +80,9 @@ def task_items(
     Raises: ClaimError for a treebank that does not mark what a task asks for.
     """
     drawn = drawn_words(examples, n_words, seed)
-    asked = {task: [(word, found) for word in drawn if (found := TASKS[task](examples[word[0]], word[1]))] for task in tasks}
+    marked = [(number, place) for number, place, *_ in occurrences(examples, n_words, seed)] if "sense" in tasks else []
+    of = {task: marked if task == "sense" else drawn for task in tasks}
+    asked = {task: [(word, found) for word in of[task] if (found := TASKS[task](examples[word[0]], word[1]))] for task in tasks}
     words = sorted({(number, place) for items in asked.values() for (number, _), (places, _) in items for place in places})
     rows = {word: row for row, word in enumerate(words)}
     return words, {task: _items(task, items, rows, examples) for task, items in asked.items()}
@@ -97,6 +104,7 @@ def _items(
         label=labels,
         form=np.array([examples[number].words[place].form.lower() for (number, place), _ in items]),
         document=np.array([examples[number].document for (number, _), _ in items]),
+        by_form=task == "sense",
     )
 
 
@@ -138,9 +146,15 @@ def _chunk_head(example: Example, place: int) -> int | None:
     return place if word.upos in _NOMINAL else None
 
 
+def _sense(example: Example, place: int) -> Asked:
+    sense = dict(senses_of(example.links)).get(place)
+    return None if sense is None else ((place,), sense)
+
+
 TASKS: dict[str, Callable[[Example, int], Asked]] = {
     "upos": _upos,
     "chunk": _chunk,
     "head_distance": _head_distance,
     "deprel": _deprel,
+    "sense": _sense,
 }

@@ -9,12 +9,13 @@ on; one strength of the penalty for all depths and models, fixed by the claim. W
 Beside it
     form            the most frequent label of the word's form among the fitted items, or of all where it was not among them
     control task    a random label for each word type, as frequent as the real ones (Hewitt & Liang 2019): what a probe gets right there it
-                    learned by heart
+                    learned by heart. Of senses, which differ within a word type: the senses exchanged among its occurrences
     planted labels  labels that nothing tells, written into the vectors: a code of their own size for each label
 """
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from interp.claims.protocols.finding import halves
 
 _ITERATIONS, _TOLERANCE = 500, 1e-3
+Reader = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""From features (item, feature), labels (item,), and the masks of fitted and asked items, to the asked items' hits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,16 @@ def logistic_hits(features: np.ndarray, labels: np.ndarray, train: np.ndarray, t
     return fitted.predict(scaled[test]) == labels[test]
 
 
+def by_word(read: Reader, features: np.ndarray, forms: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Hits of a reader of its own for each word form, such as an ambiguous word. Axes: (test item,), bool."""
+    hits = np.zeros(len(labels), dtype=bool)
+    for word in np.unique(forms):
+        of = np.flatnonzero(forms == word)
+        if test[of].any() and train[of].any():
+            hits[of[test[of]]] = read(features[of], labels[of], train[of], test[of])
+    return hits[test]
+
+
 def form_hits(forms: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Which test items have the label that is the most frequent of their form among the training items. Axes: (test item,), bool.
 
@@ -103,6 +116,20 @@ def control_labels(forms: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarr
     """
     types, place = np.unique(forms, return_inverse=True)
     return np.random.default_rng(seed).choice(labels, size=len(types))[place]
+
+
+def exchanged(forms: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """The labels, exchanged among the items of each form: what the form tells stays, what the place tells is lost. Axes: (item,).
+
+    Example:
+        >>> exchanged(np.array(["a", "a", "b"]), np.array(["x", "y", "z"]), seed=0)[2]
+        np.str_('z')
+    """
+    found, rng = labels.copy(), np.random.default_rng(seed)
+    for word in np.unique(forms):
+        of = np.flatnonzero(forms == word)
+        found[of] = rng.permutation(found[of])
+    return found
 
 
 def with_planted(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:

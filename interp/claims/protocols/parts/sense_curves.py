@@ -12,8 +12,8 @@ import numpy as np
 from interp.captures.word_vectors import WordPlace, word_vectors
 from interp.claims.protocols.parts.layer_curves import Curve
 from interp.claims.protocols.parts.probe_tasks import ProbeItems
-from interp.claims.protocols.parts.probing import Parts, form_hits, with_planted
-from interp.claims.protocols.parts.sense_items import bag_curve, by_word, readers
+from interp.claims.protocols.parts.probing import Parts, by_word, exchanged, form_hits, with_planted
+from interp.claims.protocols.parts.sense_items import bag_curve, readers
 from interp.claims.stages import Arrays
 from interp.models.model import Model
 from interp.models.points import Point
@@ -59,8 +59,8 @@ class Senses:
         """Hits of each reader, "READER check" fitted on `learn` and "READER test" fitted on both."""
         split, found = self.parts, {}
         for name, read in readers(self.strength).items():
-            found[f"{name} check"] = by_word(read, features, self.items, labels, split.learn, split.check)
-            found[f"{name} test"] = by_word(read, features, self.items, labels, split.selection, split.test)
+            found[f"{name} check"] = by_word(read, features, self.items.form, labels, split.learn, split.check)
+            found[f"{name} test"] = by_word(read, features, self.items.form, labels, split.selection, split.test)
         return found
 
 
@@ -85,10 +85,7 @@ def meaningless_curves(model: Model, senses: Senses, planted: int) -> Arrays:
     """Senses exchanged among the occurrences of each word: "shuffled READER check" and "... test"; and "planted ...", the same where in the
     state `planted` they are written into the vectors; axes (state, item), bool. And "majority check" and "... test": hits of a word's most
     frequent sense as exchanged, axes (1, item)."""
-    labels, rng = senses.items.label.copy(), np.random.default_rng(senses.seed)
-    for word in np.unique(senses.items.form):
-        of = np.flatnonzero(senses.items.form == word)
-        labels[of] = rng.permutation(labels[of])
+    labels = exchanged(senses.items.form, senses.items.label, senses.seed)
     found: dict[str, list[np.ndarray]] = {}
     for state, vectors in enumerate(senses.states(model)):
         plain = senses.fitted(vectors, labels)
