@@ -8,6 +8,7 @@ import torch
 
 from interp.captures.atlas.opened import open_atlas as atlas
 from interp.captures.cluster.on_ray import on_ray
+from interp.captures.compared import compare
 from interp.captures.corpus.registry import chosen
 from interp.captures.corpus.run import Progress, run
 from interp.captures.corpus.shards import CHARACTERS
@@ -19,6 +20,7 @@ from interp.checks.report import Report
 from interp.claims.across import across
 from interp.claims.claim import Claim
 from interp.claims.claim_files import find_claim
+from interp.claims.hierarchy import hierarchy
 from interp.claims.judge import judge, plan
 from interp.claims.judge_many import Judged
 from interp.claims.judge_many import judge_many as _judge_many
@@ -26,6 +28,7 @@ from interp.claims.kept import read_verdict
 from interp.claims.own import attends
 from interp.claims.relation_table import relations
 from interp.claims.replication import replicated
+from interp.claims.senses_by_layer import disambiguation_by_layer as disambiguation
 from interp.core.errors import DataError
 from interp.core.results import Dataset, read, save
 from interp.figures.make import figure
@@ -55,10 +58,13 @@ __all__ = [
     "bridge",
     "capture",
     "check",
+    "compare",
     "constructed",
     "direct_logit_attribution",
+    "disambiguation",
     "effect",
     "figure",
+    "hierarchy",
     "judge",
     "judge_many",
     "knock_out",

@@ -32,7 +32,7 @@ def judge(
     data: Data | None = None,
     *,
     seed: int = 0,
-    stages: str | Path | None = None,
+    stages: str | Path | Stages | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
     """Test a claim on a model until there is a verdict.
@@ -42,7 +42,7 @@ def judge(
         model: from `interp.load`.
         data: what the claim is tested on: a .conllu treebank or its sentences; for claims about plain text also a .txt file or texts.
         seed: of the split, the resamples and the random tokens.
-        stages: folder in which long parts are kept as they are finished; the same call with it again goes on behind them.
+        stages: folder in which long parts are kept as they are finished; the same call with it again goes on behind them. Or `Stages`.
         progress: called with what is being done.
     Returns: the verdict, with everything that decided it; "not applicable" for a model that the claim is not about.
     Raises: ClaimError for an unknown claim, missing data, a relation that the treebank lacks, a folder with the stages of another run;
@@ -134,7 +134,7 @@ def _seconds_per_token(model: Model) -> float:
 
 
 def _run(
-    claim: Claim, model: Model, data: Data | None, seed: int, stages: str | Path | None, tell: Progress
+    claim: Claim, model: Model, data: Data | None, seed: int, stages: str | Path | Stages | None, tell: Progress
 ) -> tuple[Finding, dict[str, str]]:
     if not claim.protocol.subject(claim.test):
         model.require("capture")
@@ -142,7 +142,9 @@ def _run(
     if outside:
         return _out_of_scope(f"{model.name} {outside}."), {}
     case, hashes = _case(claim, model, data, seed, tell)
-    if stages is not None:
+    if isinstance(stages, Stages):
+        case = replace(case, stages=stages)
+    elif stages is not None:
         run = {"claim": claim.hash, "model": model.fingerprint, "seed": str(seed), "instrument": own_source(), **hashes, **versions()}
         case = replace(case, stages=open_stages(Path(stages), run))
     finding: Finding = claim.protocol.run(case)

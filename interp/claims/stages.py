@@ -18,10 +18,13 @@ _FILE = "run.json"
 
 
 class Stages:
-    """The finished parts of one run; without a folder nothing is kept."""
+    """The finished parts of one run, kept in a folder, or in `memory`, a dictionary of the caller's; without either nothing is kept.
 
-    def __init__(self, folder: Path | None = None):
-        self.folder = folder
+    A dictionary belongs to one run as a folder does: that it does is the caller's business.
+    """
+
+    def __init__(self, folder: Path | None = None, *, memory: dict[str, Arrays] | None = None):
+        self.folder, self.memory = folder, memory
 
     def get(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """The part `name`, made now unless the folder has it.
@@ -32,6 +35,8 @@ class Stages:
             >>> Stages().get("twin 0", lambda: {"accuracy": np.ones(2)})["accuracy"].tolist()
             [1.0, 1.0]
         """
+        if self.memory is not None:
+            return self.memory[name] if name in self.memory else self.memory.setdefault(name, make())
         if self.folder is None:
             return make()
         file = self.folder / f"{name.replace(' ', '-')}.npz"

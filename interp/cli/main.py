@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from interp.cli.claims import claims_app, judge, relations, report, verdict
+from interp.cli.hierarchy import hierarchy, senses
 from interp.cli.out import DEFAULT, ModelName, refuse_unwritable
 from interp.cli.profile import profile, with_address
 from interp.core.errors import InterpError
@@ -20,7 +21,7 @@ zoo_app = typer.Typer(no_args_is_help=True, help="Train the bundled models.")
 app.add_typer(models_app, name="models")
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(claims_app, name="claims")
-for command in (profile, judge, relations, report, verdict):
+for command in (profile, judge, relations, hierarchy, senses, report, verdict):
     app.command()(command)
 
 

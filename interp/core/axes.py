@@ -3,7 +3,10 @@
 Glossary
     batch       texts run together
     stack       "encoder" or "decoder"
+    task        what a probe is asked of a word
+    reader      a way of reading something off vectors
     layer       0 to n_layers - 1
+    state       the stream between sublayers: 0 before the first, 2l + 1 after the attention of layer l, 2l + 2 after its FFN
     head        0 to n_heads - 1, within a layer
     pos         a token's place in its text, from 0
     query_pos   the token that attends
@@ -43,9 +46,12 @@ from interp.core.errors import DataError
 AXES = (
     "batch",
     "stack",
+    "task",
+    "reader",
     "layer",
     "sublayer",
     "depth",
+    "state",
     "head",
     "component",
     "shift",

@@ -14,7 +14,8 @@
     ├── MemoryLimit             a capture that would take more memory than allowed
     ├── CheckFailed             what was asked rests on a self-check that failed
     ├── InterventionError       an edit that never took place
-    └── ClaimError              a claim that cannot be judged as written
+    ├── ClaimError              a claim that cannot be judged as written
+    └── Stopped                 long work that somebody stopped
 
 A message says what came, what was expected and what to do. The command line turns any of these into exit code 2.
 """
@@ -78,3 +79,7 @@ class InterventionError(InterpError):
 
 class ClaimError(InterpError):
     """A claim that cannot be judged as written."""
+
+
+class Stopped(InterpError):
+    """Long work that somebody stopped."""

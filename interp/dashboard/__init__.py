@@ -3,10 +3,13 @@
     app             theme, navigation, in the sidebar the model or the run; then one of the pages
     links           the pages by name, so that one can point to another
     views/prompt    what a model does on one text, an encoder-decoder on two: heads, neurons, experts, contributions
-    views/claims    a claim of the catalogue, its protocol, its verdict
+    views/hierarchy tasks read by layer, the order in which they arise, what brings a word's sense
+    views/claims    the catalogue and its verdicts; a claim, its protocol, its verdict
+    views/compare   two texts, a model and its untrained twin, or two models, and their difference
     atlas/          a run over a corpus, looked up: overview, head, neuron, layer; no model is loaded
     chosen          what stands in the sidebar: the model and its self-check
     kept            the model (shared by sessions) and captures (each session's own), kept between reruns
+    long_work       what takes longer than a page may: how far it is, the button that stops it
     footer          what stands under every figure: caption, downloads, the Python that gives the same object
     words           errors in plain words; text of the user's never obeyed as markup
 

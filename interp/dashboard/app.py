@@ -13,7 +13,9 @@ from interp.dashboard import links
 
 VIEWS = {
     "prompt": "interp.dashboard.views.prompt",
+    "hierarchy": "interp.dashboard.views.hierarchy",
     "claims": "interp.dashboard.views.claims",
+    "compare": "interp.dashboard.views.compare",
     "atlas": "interp.dashboard.atlas.overview",
     "atlas-head": "interp.dashboard.atlas.head",
     "atlas-neuron": "interp.dashboard.atlas.neuron",

@@ -19,6 +19,21 @@ def model_of(source: str) -> Model:
     return _shared_model(source)
 
 
+def second_model_of(source: str) -> Model:
+    """The model beside it, on the page Compare. A session has one such model, or twin, and gives the last back. Raises: ModelError."""
+    return _second(source, "", 0, None)
+
+
+def second_seen_on(model: Model, text: str, target: str | None = None) -> Activations:
+    """What the second model does on a text: the last of it, so that no more than one such model is ever held."""
+    return _second_seen(model.name, model.fingerprint, text, target, model)
+
+
+def twin_of(model: Model, seed: int) -> Model:
+    """The untrained twin of a model, as the second model of the session."""
+    return _second(model.name, model.fingerprint, seed, model)
+
+
 def report_on(model: Model) -> Report:
     """The figures of the model's self-check, measured again when they are asked for first."""
     return _report(model.name, model.fingerprint, model)
@@ -30,6 +45,16 @@ def seen_on(model: Model, text: str, target: str | None = None) -> Activations:
     Args: target: what the decoder of an encoder-decoder writes.
     """
     return _seen(model.name, model.fingerprint, text, target, model)
+
+
+@st.cache_resource(max_entries=1, scope="session", show_spinner="Making the second model …")
+def _second(source: str, fingerprint: str, seed: int, _trained: Model | None) -> Model:
+    return api.load(source) if _trained is None else api.untrained(_trained, seed)
+
+
+@st.cache_resource(max_entries=1, scope="session", show_spinner=False)
+def _second_seen(name: str, fingerprint: str, text: str, target: str | None, _model: Model) -> Activations:
+    return api.capture(_model, text, target=target, window=True)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model and checking the instrument on it …")

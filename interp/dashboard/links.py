@@ -21,7 +21,9 @@ class Entry:
 
 ENTRIES: Mapping[str, Entry] = {
     "prompt": Entry(title="Prompt", icon=":material/text_fields:"),
+    "hierarchy": Entry(title="Hierarchy", icon=":material/stairs:"),
     "claims": Entry(title="Claims", icon=":material/gavel:"),
+    "compare": Entry(title="Compare", icon=":material/compare:"),
     "atlas": Entry(title="Overview", icon=":material/map:", atlas=True),
     "atlas-head": Entry(title="Head", icon=":material/center_focus_strong:", atlas=True),
     "atlas-neuron": Entry(title="Neuron", icon=":material/bolt:", atlas=True),

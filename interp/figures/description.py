@@ -133,7 +133,8 @@ class Bars(Titled):
         low, high: ends of each bar's interval, both or neither; NaN for a bar without one.
         label_title: what the bars are; value_title, units: what their length stands for.
         reference: a line to compare with, such as chance.
-    Raises: DataError for sizes that do not fit, a bar without a number (it would look like 0), or low above high.
+        limits: the ends of the axis; None takes them from the values. For figures to be compared.
+    Raises: DataError for sizes or limits that do not fit, a bar without a number (it would look like 0), or low above high.
 
     Example:
         >>> Bars(title="Parts", labels=["L0H1", "L0 FFN"], values=np.array([0.5, -2.0]), value_title="effect", units="logits").alt
@@ -148,6 +149,7 @@ class Bars(Titled):
     value_title: str
     units: str = "1"
     reference: Reference | None = None
+    limits: tuple[float | int, float | int] | None = None
 
     def __post_init__(self) -> None:
         values = _numbers(self.values, np.float64, axes=1, what="bars")
@@ -158,6 +160,8 @@ class Bars(Titled):
                 raise DataError(f"bar {label!r} has no number (NaN) and would look like 0; leave it out and say so in the caption")
         low, high = _band(self.low, self.high, values.shape, "bars")
         _set(self, low=low, high=high)
+        if self.limits is not None:
+            _check_limits(self.limits, values, diverging=False)
 
     @property
     def quantity(self) -> str:

@@ -58,7 +58,7 @@ def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap
     Raises: DataError for other axes.
     """
     result = _with_axes(result, "query_pos", "key_pos")
-    probability = _units(result) == "probability"
+    probability = _units(result) == "probability" and not bool((result.values < 0).any())  # else a difference of two
     of_queries, of_keys = (", target", ", source") if _stack(result) == "X" else ("", "")
     return HeatMap(
         values=np.where(np.isneginf(result.values), np.nan, result.values),

@@ -6,7 +6,9 @@ import numpy as np
 
 from interp.claims.across import Across
 from interp.claims.calibration.calibrated import Calibrated
+from interp.claims.hierarchy import Hierarchy
 from interp.claims.relation_table import RelationTable
+from interp.claims.senses_by_layer import SensesByLayer
 from interp.claims.verdict import Verdict
 from interp.core.errors import DataError
 from interp.core.results import DataArray, Dataset
@@ -16,6 +18,7 @@ from interp.figures.figure import Figure
 from interp.figures.forest import forest
 from interp.figures.from_profile import distance_bars, histogram_bars, label_bars
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
+from interp.figures.hierarchy import sense_lines, task_lines
 from interp.figures.relations import relation_bars
 from interp.figures.training import training_figure
 
@@ -31,9 +34,10 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
 }
 
 
-def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrated) -> Figure:
+def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrated | Hierarchy | SensesByLayer) -> Figure:
     """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, of a verdict, of relations, of
-    a claim over models, of a calibration (its false positives; `figures.calibration` has the others).
+    a claim over models, of a calibration (its false positives; `figures.calibration` has the others), of probes by layer
+    (`figures.hierarchy` has more of them).
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
         of its variables.
@@ -51,6 +55,10 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrate
         return Figure(forest(x))
     if isinstance(x, Calibrated):
         return Figure(false_positives(x))
+    if isinstance(x, Hierarchy):
+        return Figure(task_lines(x))
+    if isinstance(x, SensesByLayer):
+        return Figure(sense_lines(x))
     return Figure(_verdict(x) if isinstance(x, Verdict) else _result(x))
 
 

@@ -27,6 +27,8 @@ def draw_bars(bars: Bars, width_mm: float) -> Page:
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_yticks(range(len(names)), [printable(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
+    if bars.limits is not None:
+        axes.set_xlim(*bars.limits)
     axes.grid(axis="x", color=RULE, alpha=0.3, linewidth=0.4)
     axes.tick_params(axis="y", length=0)
     if bars.reference is not None:

@@ -142,7 +142,7 @@ def _bars(bars: Bars) -> go.Figure:
         for colour, width in _BOTH:
             line = {"color": colour, "width": width}
             figure.add_scatter(x=ends, y=np.repeat(places, 3), mode="lines", line=line, hoverinfo="skip")
-    figure.update_xaxes(title=escaped(bars.quantity), **_ruled())
+    figure.update_xaxes(title=escaped(bars.quantity), range=bars.limits, **_ruled())
     figure.update_yaxes(range=[len(places) - 0.4, -0.6], **_written(bars.labels))
     if bars.reference is not None:
         _add_reference(figure, bars.reference, "x")

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp.core.errors import CheckFailed, EmptyText, ModelError, ModelUnsupported, SiteError, TextError, TextTooLong
 from interp.core.sites import Stack
+from interp.core.stopping import go_on
 from interp.models import attention, hooks
 from interp.models.anatomy import Anatomy, Sublayer
 from interp.models.dissect import anatomy_of, weight_in_out
@@ -139,8 +140,9 @@ class Model:
             one.
         Raises: EmptyText, TextTooLong (rotary families would run on without a word), TextError for ids that are not in the vocabulary or
             have other axes, for a decoder's row that is missing or that nobody reads, or for a mask that pads on the left; ModelError when
-            the weights were changed since the model was loaded.
+            the weights were changed since the model was loaded; Stopped within work that was stopped (see `core.stopping`).
         """
+        go_on()
         self._refuse_changed_weights()
         self._refuse(ids)
         _refuse_mask(ids, mask)

@@ -10,6 +10,9 @@ PAGES = {
     "prompt-contributions": "/?view=Contributions",
     "prompt-long": "/?text=" + "The+old+man+looked+at+the+sea+and+said+nothing+to+her.+" * 6,
     "prompt-minilm": "/?model=minilm&head=L2H10&form=moved",
+    "hierarchy": "/hierarchy",
+    "compare": "/compare",
+    "compare-twin": "/compare?with=its+untrained+twin&show=Next+token",
     "claims": "/claims",
 }
 ATLAS = {

@@ -1,5 +1,7 @@
 """The page Claims: card, run, verdict, what is said where something is missing; and one's own claim in the form."""
 
+import json
+import time
 from dataclasses import replace
 from typing import get_args
 
@@ -36,7 +38,13 @@ def words(page: AppTest, kind: str) -> str:
 
 
 def run(page: AppTest) -> AppTest:
-    return next(button for button in page.button if button.label.startswith("Run on")).click().run()
+    """Press the button, and wait for the work to be over."""
+    page.button(key="run-claim").click().run()
+    until = time.monotonic() + 100
+    while "long work" in page.session_state and time.monotonic() < until:
+        time.sleep(0.1)
+        page.run()
+    return page
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def test_lists_the_catalogue_and_shows_a_card():
     page = opened(claim="S4-42")
     claim = catalogue()["S4-42"]
     assert not page.exception
-    assert list(page.radio(key="claim").options) == list(catalogue())
+    assert listed(page) == list(catalogue())
     assert claim.statement in words(page, "subheader")
     body = "\n".join(element.proto.body for element in page.get("html"))
     assert claim.quotation in body
@@ -60,6 +68,66 @@ def test_a_link_to_a_claim_that_is_not_there():
     page = opened(claim="S9-99")
     assert not page.exception
     assert "'S9-99', which is not here" in words(page, "warning")
+
+
+def listed(page: AppTest) -> list[str]:
+    return list(page.radio(key="claim").options)
+
+
+def test_the_list_is_what_the_filters_leave():
+    page = opened(kind="arithmetic")
+    assert listed(page) == [name for name, claim in catalogue().items() if "arith" in claim.kind]
+    assert f"{len(listed(page))} of {len(catalogue())} claims" in page.radio(key="claim").label
+    page.selectbox(key="document").set_value("S1: the structure of the FFN").run()
+    assert listed(page)
+    assert all(name.startswith("S1") and "arith" in catalogue()[name].kind for name in listed(page))
+    page.selectbox(key="kind").set_value("any").run()
+    page.text_input(key="find").set_value("s1-01").run()
+    assert listed(page) == ["S1-01"]
+    page.text_input(key="find").set_value("nothing says this").run()
+    assert not page.exception
+    assert "No claim is left" in words(page, "info")
+
+
+def test_verdicts_of_a_folder_are_listed_shown_and_filtered_by(tmp_path, verdict):
+    folder = tmp_path / "tales"
+    folder.mkdir()
+    (folder / "S1-01.json").write_text(verdict.to_json())
+    (folder / "not_run.json").write_text(json.dumps({"S4-42": "the data hold no <b>text</b>"}))
+    page = opened(verdicts=str(tmp_path), claim="S1-01")
+    assert not page.exception
+    assert "As kept in the folder of verdicts: tales/S1-01.json" in words(page, "caption")
+    assert verdict.outcome.capitalize() in words(page, "subheader")
+    assert f"1 {verdict.outcome}, 1 not run" in words(page, "caption")
+    page.selectbox(key="outcome").set_value(verdict.outcome).run()
+    assert listed(page) == ["S1-01"]
+    page.selectbox(key="outcome").set_value("no verdict").run()
+    assert listed(page) == [name for name in catalogue() if name != "S1-01"]
+    other = opened(verdicts=str(tmp_path), claim="S4-42")
+    assert "Not run when the folder was made: the data hold no <b>text</b>" in words(other, "info")
+
+
+def test_a_verdict_of_the_folder_on_other_weights_says_so(tmp_path, verdict):
+    (tmp_path / "tales").mkdir()
+    (tmp_path / "tales" / "S1-01.json").write_text(replace(verdict, fingerprint="0" * 16).to_json())
+    page = opened(verdicts=str(tmp_path), claim="S1-01")
+    assert f"on other weights: {'0' * 16}" in words(page, "warning")
+
+
+def test_a_claim_that_was_just_run_stays_in_the_list(verdict):
+    page = opened(claim="S1-01", outcome="no verdict")
+    assert listed(page) == list(catalogue())
+    run(page)
+    assert "S1-01" in listed(page)
+    assert verdict.outcome.capitalize() in words(page, "subheader")
+    page.radio(key="claim").set_value("S0-01").run()
+    assert "S1-01" not in listed(page)
+
+
+def test_a_folder_that_holds_none_is_told_and_the_list_stays(tmp_path):
+    page = opened(verdicts=str(tmp_path))
+    assert "holds no verdict" in words(page, "error")
+    assert listed(page) == list(catalogue())
 
 
 def test_runs_a_claim_and_shows_its_verdict(verdict):
@@ -79,7 +147,7 @@ def test_without_data_says_where_to_get_them(monkeypatch):
     monkeypatch.delenv("INTERP_DATA", raising=False)
     page = opened(claim="S4-41-obj")
     assert "UniversalDependencies/UD_English-EWT" in words(page, "info")
-    assert next(button for button in page.button if button.label.startswith("Run on")).disabled
+    assert page.button(key="run-claim").disabled
 
 
 def test_treebank_of_the_environment_is_offered(monkeypatch, tmp_path):
@@ -113,7 +181,7 @@ def test_every_outcome_has_its_word(monkeypatch, verdict, outcome):
 
 
 def test_a_refusal_is_told_and_progress_is_passed(monkeypatch):
-    def refuse(claim, model, data=None, *, seed=0, progress=None):
+    def refuse(claim, model, data=None, *, seed=0, stages=None, progress=None):
         progress("reading *the* text")
         raise ClaimError("this <b>cannot</b> be judged; expected something else")
 

@@ -50,17 +50,22 @@ def show(verdict: Verdict, *, data: str) -> None:
         _badges(verdict)
         st.markdown(literal(str(verdict)))
         _files(verdict, data)
-        if verdict.evidence:
-            st.markdown("**Evidence**")
-            _table([_evidence(one) for one in verdict.evidence])
-        if verdict.controls:
-            st.markdown("**Controls**")
-            _table([_control(one) for one in verdict.controls])
+        tables(verdict)
         if verdict.elsewhere:
             st.markdown("**Elsewhere**")
             _table([_elsewhere(one) for one in verdict.elsewhere])
         if any(one.smallest_effect > 0 for one in verdict.evidence):
             footer.draw(api.figure(verdict), name=f"{_name(verdict)}-effects", python=f"{_python(verdict, data)}\ninterp.figure(verdict)")
+
+
+def tables(verdict: Verdict) -> None:
+    """Evidence and controls, a row each."""
+    if verdict.evidence:
+        st.markdown("**Evidence**")
+        _table([_evidence(one) for one in verdict.evidence])
+    if verdict.controls:
+        st.markdown("**Controls**")
+        _table([_control(one) for one in verdict.controls])
 
 
 def _badges(verdict: Verdict) -> None:

@@ -64,8 +64,8 @@ class Probed:
     def hits(self, features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         """Which test items a probe gets right that was fitted on the training items; of senses, one for each word. Axes: (test item,)."""
 
-        def read(*asked: np.ndarray) -> np.ndarray:
-            return logistic_hits(*asked, self.strength)
+        def read(features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+            return logistic_hits(features, labels, train, test, self.strength)
 
         if self.items.by_form:
             return by_word(read, features, self.items.form, labels, train, test)
