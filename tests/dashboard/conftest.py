@@ -1,6 +1,11 @@
-"""A served dashboard and a real browser, for the browser test and for `screenshots.py`."""
+"""A served dashboard and a real browser, for the browser tests and for `screenshots.py`; and what the pages promise of every figure.
 
+`python_shown`: after a page was run, `python_shown.check()` runs the Python that stands under each of its figures and compares the numbers.
+"""
+
+import ast
 import contextlib
+import functools
 import importlib.util
 import os
 import socket
@@ -10,7 +15,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -95,3 +102,74 @@ def address():
 def browser_page(address):
     with browsing(viewport={"width": 1440, "height": 1000}) as page:
         yield page
+
+
+class PythonShown(dict[str, tuple[Any, str]]):
+    """The figures of the pages that were run, by the names of their files: what is drawn, and the Python under it."""
+
+    def check(self, *names: str) -> None:
+        """Every Python (or that under the figures of these names) runs, and gives the numbers that are drawn. There must be one."""
+        assert self, "no figure was drawn"
+        for name in names or tuple(self):
+            drawn, python = self[name]
+            try:
+                _assert_same(drawn, _value_of(python))
+            except Exception as wrong:
+                raise AssertionError(f"the Python under {name} does not give what is drawn: {wrong}\n{python}") from wrong
+
+
+@pytest.fixture
+def python_shown(monkeypatch) -> PythonShown:
+    """Collects what stands under each figure of the pages run in this test; a model is loaded once for pages and Python."""
+    from interp import api
+    from interp.dashboard import footer
+
+    shown = PythonShown()
+    under = footer.under
+
+    def collecting(figure, *, name, python):
+        shown[name] = figure.description, python
+        under(figure, name=name, python=python)
+
+    monkeypatch.setattr(footer, "under", collecting)
+    monkeypatch.setattr(api, "load", functools.cache(api.load))
+    return shown
+
+
+def _value_of(python: str) -> Any:
+    """What the last line of a script is worth."""
+    body = ast.parse(python).body
+    last = body.pop()
+    assert isinstance(last, ast.Expr), "the last line is not an expression"
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(body, []), "<shown>", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "<shown>", "eval"), names)
+
+
+def _assert_same(drawn: Any, value: Any) -> None:
+    """The same figure, cell for cell; of a result that is no figure by itself (numbers by name, rows turned) the same numbers."""
+    from interp import api
+    from interp.core.errors import InterpError
+
+    description = getattr(value, "description", value)
+    if not isinstance(description, type(drawn)) and not isinstance(value, dict | list | np.ndarray):
+        with contextlib.suppress(InterpError, AttributeError, KeyError):
+            description = api.figure(value).description
+    if isinstance(description, type(drawn)):
+        for field in ("row_labels", "column_labels", "labels"):
+            assert getattr(drawn, field, None) == getattr(description, field, None), field
+        np.testing.assert_allclose(_numbers(description), _numbers(drawn), rtol=1e-6)
+    else:
+        np.testing.assert_allclose(np.sort(_numbers(value)), np.sort(_numbers(drawn)), rtol=1e-6)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """All numbers of a description, a result or a mapping of such, one after another, in float32."""
+    if isinstance(value, dict):
+        return np.concatenate([_numbers(one) for one in value.values()])
+    if hasattr(value, "series"):  # lines: what is at each x
+        return np.concatenate([_numbers(one) for one in value.series.values()])
+    if hasattr(value, "alt") or type(value).__name__ == "Series":
+        found = [getattr(value, field, None) for field in ("x", "y", "values", "low", "high")]
+        return np.concatenate([np.ravel(one) for one in found if one is not None]).astype(np.float32)
+    return np.ravel(np.asarray(getattr(value, "values", value), dtype=np.float32))
