@@ -197,8 +197,12 @@ def _judge_one(
     _keep(verdict, out, figure)
 
 
-def report(folder: Annotated[Path, typer.Argument(help="what `interp judge ... --out FOLDER` made")]) -> None:
-    """Write a folder of verdicts as a page to filter (report.html), and as Markdown, CSV and JSON."""
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="verdicts (`interp judge --out`), a corpus run (`interp profile --out`), or pinned figures, unpacked")
+    ],
+) -> None:
+    """Write a folder as a report: verdicts as a page to filter, Markdown, CSV and JSON; a run or pinned figures as a page and a PDF."""
     import interp
 
     print(interp.report(folder))

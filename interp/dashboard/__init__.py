@@ -6,11 +6,13 @@
     views/hierarchy tasks read by layer, the order in which they arise, what brings a word's sense
     views/claims    the catalogue and its verdicts; a claim, its protocol, its verdict
     views/compare   two texts, a model and its untrained twin, or two models, and their difference
+    views/report    what was pinned along the way: one page, one PDF, one zip
     atlas/          a run over a corpus, looked up: overview, head, neuron, layer; no model is loaded
     chosen          what stands in the sidebar: the model and its self-check
     kept            the model (shared by sessions) and captures (each session's own), kept between reruns
     long_work       what takes longer than a page may: how far it is, the button that stops it
-    footer          what stands under every figure: caption, downloads, the Python that gives the same object
+    footer          what stands under every figure: caption, downloads, the Python that gives the same object, its address, the pin
+    pins            what was pinned in this session
     words           errors in plain words; text of the user's never obeyed as markup
 
 Nothing is measured here. A page makes its choices, calls `interp.api` (the atlas: `captures.atlas`) once and draws what came back.

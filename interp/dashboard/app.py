@@ -16,6 +16,7 @@ VIEWS = {
     "hierarchy": "interp.dashboard.views.hierarchy",
     "claims": "interp.dashboard.views.claims",
     "compare": "interp.dashboard.views.compare",
+    "report": "interp.dashboard.views.report",
     "atlas": "interp.dashboard.atlas.overview",
     "atlas-head": "interp.dashboard.atlas.head",
     "atlas-neuron": "interp.dashboard.atlas.neuron",
@@ -26,6 +27,7 @@ VIEWS = {
 def main() -> None:
     """Run the page that the address asks for, on what stands in the sidebar."""
     st.set_page_config(page_title="interp", page_icon=":material/biotech:", layout="wide")
+    links.begin()
     chosen: dict[str, Any] = {}
     pages = {name: links.page(name, _showing(name, chosen)) for name in links.ENTRIES}
     of_model, of_run = ([page for name, page in pages.items() if links.ENTRIES[name].atlas == atlas] for atlas in (False, True))
@@ -35,10 +37,10 @@ def main() -> None:
 
 
 def _showing(name: str, chosen: dict[str, Any]) -> Callable[[], None]:
-    """A page over the model or the run; without one there is nothing to show but the message that says why."""
+    """A page over the model or the run; without one there is nothing to show but the message that says why, and what was pinned."""
 
     def page() -> None:
-        if chosen["on"] is not None:
+        if chosen["on"] is not None or name == "report":
             import_module(VIEWS[name]).show(chosen["on"])
 
     return page

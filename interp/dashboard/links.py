@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -24,11 +25,34 @@ ENTRIES: Mapping[str, Entry] = {
     "hierarchy": Entry(title="Hierarchy", icon=":material/stairs:"),
     "claims": Entry(title="Claims", icon=":material/gavel:"),
     "compare": Entry(title="Compare", icon=":material/compare:"),
+    "report": Entry(title="Report", icon=":material/assignment:"),
     "atlas": Entry(title="Overview", icon=":material/map:", atlas=True),
     "atlas-head": Entry(title="Head", icon=":material/center_focus_strong:", atlas=True),
     "atlas-neuron": Entry(title="Neuron", icon=":material/bolt:", atlas=True),
     "atlas-layer": Entry(title="Layer", icon=":material/layers:", atlas=True),
 }
+
+
+_CHOSEN = "in the address"
+ALWAYS = ("model", "source", "text", "target", "run")
+
+
+def begin() -> None:
+    """At the start of a page: nothing is chosen on it yet."""
+    st.session_state[_CHOSEN] = set(ALWAYS)
+
+
+def stands_in_address(key: str) -> None:
+    """A widget's value is part of the address that opens the same view. Args: key: of the widget and of the query parameter."""
+    st.session_state.setdefault(_CHOSEN, set(ALWAYS)).add(key)
+
+
+def here() -> str:
+    """The address that opens this very view: what is chosen on the page and in the sidebar stands in it, also where it is the default."""
+    keys = st.session_state.get(_CHOSEN, set(ALWAYS))
+    chosen = {key: str(st.session_state[key]) for key in sorted(keys) if st.session_state.get(key) not in (None, "")}
+    asked = urlencode({**st.query_params.to_dict(), **chosen})
+    return f"{st.context.url or ''}{'?' if asked else ''}{asked}"
 
 
 def home() -> str:

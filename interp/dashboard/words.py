@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from interp.core.errors import CheckFailed, InterpError
+from interp.dashboard import links
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|$~:<>&])")
 
@@ -44,6 +45,7 @@ def follow_link(key: str, options: Mapping[Any, str] | Sequence[str], what: str)
         key: of the widget, and so of the query parameter.
         options: the widget's options, with their labels where those differ.
     """
+    links.stands_in_address(key)
     asked = None if key in st.session_state else st.query_params.get(key)
     labels = list(options.values()) if isinstance(options, Mapping) else list(options)
     if asked is None or asked in labels:

@@ -52,9 +52,18 @@ class Figure:
 
     def svg(self, *, width: Width = "two") -> str:
         """The same as the vector file: the text of an SVG."""
+        return self.content(".svg", width=width).decode()
+
+    def content(self, suffix: str, *, width: Width = "one") -> bytes:
+        """What `save` writes into a file of this suffix."""
         from interp.figures.save import content
 
-        return content(self.description, ".svg", width).decode()
+        return content(self.description, suffix, width)
+
+    @property
+    def panels(self) -> tuple[Description, ...]:
+        """What is drawn, from the top: one description but for figures of several panels."""
+        return (self.description,)
 
     def save(self, path: str | Path, *, width: Width = "one") -> Path:
         """Write PDF, SVG, PNG, HTML or CSV, as the suffix says (`save.save`)."""

@@ -12,6 +12,7 @@ from interp.claims.senses_by_layer import SensesByLayer
 from interp.claims.verdict import Verdict
 from interp.core.errors import DataError
 from interp.core.results import DataArray, Dataset
+from interp.figures.by_token import layer_map, neuron_map
 from interp.figures.calibration import false_positives
 from interp.figures.description import Bars, Description, Reference
 from interp.figures.figure import Figure
@@ -26,6 +27,8 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("layer", "head"): head_map,
     ("query_pos", "key_pos"): attention_pattern,
     ("pos", "expert"): expert_map,
+    ("pos", "neuron"): neuron_map,
+    ("layer", "pos"): layer_map,
     ("component",): contribution_bars,
     ("distance_bin",): distance_bars,
     ("bin",): histogram_bars,
@@ -35,9 +38,9 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
 
 
 def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrated | Hierarchy | SensesByLayer) -> Figure:
-    """The figure of a labelled result (head map, pattern, routing, contributions, curve), of a training, of a verdict, of relations, of
-    a claim over models, of a calibration (its false positives; `figures.calibration` has the others), of probes by layer
-    (`figures.hierarchy` has more of them).
+    """The figure of a labelled result (head map, pattern, routing, neurons, layers at each token, contributions, curve), of a training, of
+    a verdict, of relations, of a claim over models, of a calibration (its false positives; `figures.calibration` has the others), of
+    probes by layer (`figures.hierarchy` has more of them).
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
         of its variables.

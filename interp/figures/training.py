@@ -104,13 +104,14 @@ class Stacked(Figure):
             raise DataError(f"{path}: there is no folder {path.parent}; make it first, or save elsewhere")
         partial = path.with_name(f".{path.name}.partial")
         try:
-            partial.write_bytes(self._content(path.suffix.lower(), width))
+            partial.write_bytes(self.content(path.suffix.lower(), width=width))
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
         return path
 
-    def _content(self, suffix: str, width: Width) -> bytes:
+    def content(self, suffix: str, *, width: Width = "one") -> bytes:
+        """What `save` writes into a file of this suffix."""
         if suffix == ".csv":
             return self.csv().encode()
         return self._page().encode() if suffix == ".html" else _printed(self, suffix[1:], width)  # type: ignore[arg-type]

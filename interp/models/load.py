@@ -35,6 +35,7 @@ from interp.models.dissect import family_of
 from interp.models.model import BUILDING, Model, instrument
 
 HUB = "https://huggingface.co"
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 
 
 def load_model(
@@ -117,7 +118,7 @@ def find(name: str) -> str:
 
 def _on_hub(name: str) -> str:
     known = f"bundled models: {', '.join(zoo.names()) or 'none'}; 'minilm' with the extra [minilm]"
-    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+    if not _HUB_NAME.fullmatch(name):
         raise ModelNotFound(f"{name}: no such folder ({known})")
     if _cached(name) or _reachable(os.environ.get("HF_ENDPOINT", HUB)):
         return name

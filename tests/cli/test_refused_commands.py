@@ -92,8 +92,8 @@ def test_an_unknown_statistic(refused):
 
 
 def test_an_unknown_figure(refused):
-    assert "'neurons' is not a figure; expected pattern, heads, experts or contributions" in refused(
-        "figure", "neurons", TEXT, "--out", "it.svg"
+    assert "'mosaics' is not a figure; expected one of: pattern, heads, experts, contributions, neurons, lens, statistic" in refused(
+        "figure", "mosaics", TEXT, "--out", "it.svg"
     )
 
 

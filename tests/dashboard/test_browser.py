@@ -2,6 +2,7 @@
 
 import csv
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -48,9 +49,47 @@ def test_a_sentence_a_click_and_the_files(browser_page, address, tmp_path):
 
 
 def _download(page, suffix, folder):
-    """The file behind the second figure's button."""
+    """The file behind the second figure's button, one column wide."""
+    page.get_by_role("button", name="Save").nth(1).click()
     with page.expect_download(timeout=30_000) as told:
-        page.get_by_role("button", name=re.compile(f"^{suffix.upper()}$")).nth(1).click()
+        page.get_by_role("button", name=re.compile(f"^{suffix.upper()}$")).first.click()
     assert told.value.suggested_filename == f"tales-L2H5-raw.{suffix}"
     told.value.save_as(folder / f"figure.{suffix}")
+    page.keyboard.press("Escape")
     return folder / f"figure.{suffix}"
+
+
+@pytest.mark.browser
+def test_a_link_the_pin_and_the_report_by_keyboard(browser_page, address, tmp_path):
+    page = browser_page
+    page.goto(f"{address}/?head=L2H5&statistic=previous&text=She+opened+the+door")
+    page.wait_for_function(TITLED, arg="Attention, L2H5", timeout=90_000)
+    page.get_by_role("button", name="Link").nth(1).press("Enter")
+    link = page.locator("[data-testid=stPopoverBody] code").first.inner_text()
+    page.keyboard.press("Escape")
+    for part in (address, "head=L2H5", "statistic=previous", "text=She+opened+the+door", "model=tales"):
+        assert part in link
+    page.get_by_role("button", name=re.compile("Pin$")).nth(1).press("Enter")
+    page.get_by_text("The page Report has 1.").wait_for(timeout=15_000)
+
+    page.get_by_role("link", name="Report").press("Enter")
+    picture = page.locator("[data-testid=stImage] img")
+    picture.wait_for(timeout=30_000)
+    assert picture.get_attribute("alt").startswith("Attention, L2H5. Heat map")
+    page.get_by_label("Caption").fill("The head looks <b>back</b>")
+    page.get_by_label("Caption").press("Control+Enter")
+    page.wait_for_timeout(500)
+    with page.expect_download(timeout=60_000) as told:
+        page.get_by_role("button", name="Zip").press("Enter")
+    told.value.save_as(tmp_path / "report.zip")
+    with zipfile.ZipFile(tmp_path / "report.zip") as packed:
+        assert "The head looks &lt;b&gt;back&lt;/b&gt;" in packed.read("report/report.html").decode()
+        assert packed.read("report/figures/01-tales-L2H5-raw.svg").startswith(b"<?xml")
+
+    other = page.context.browser.new_context().new_page()
+    other.goto(link)
+    other.wait_for_function(TITLED, arg="Attention, L2H5", timeout=30_000)
+    assert other.get_by_label("Text", exact=True).input_value() == "She opened the door"
+    assert other.get_by_text("L2H5 · weight on the previous token").count() == 1
+    other.get_by_role("link", name="Report").click()
+    other.get_by_text("Nothing is pinned yet").wait_for(timeout=15_000)

@@ -11,7 +11,7 @@ from interp.captures.atlas.heads import Standing
 from interp.captures.atlas.opened import HOW, RESULT, Atlas, open_atlas
 from interp.captures.atlas.statistics import made_by
 from interp.core.results import DataArray
-from interp.dashboard import footer
+from interp.dashboard import footer, served
 from interp.dashboard.links import RUN
 from interp.dashboard.words import in_plain_words, literal
 from interp.figures.description import quantity
@@ -37,7 +37,7 @@ def chosen() -> Atlas | None:
         return None
     found: Atlas | None = None
     with in_plain_words():
-        found = open_run(folder)
+        found = open_run(folder if folder == os.environ.get(RUN) else served.path(folder))
     if found is not None:
         with st.sidebar:
             _about(found)

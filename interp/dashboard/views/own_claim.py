@@ -6,6 +6,7 @@ from interp.claims.claim import Claim
 from interp.claims.claim_files import claim_from_yaml, to_yaml
 from interp.claims.own import MARGIN, MARGIN_SOURCE, attends
 from interp.claims.protocols.registry import PROTOCOLS
+from interp.dashboard import served
 from interp.dashboard.words import in_plain_words
 
 FILE = "claim.yaml"
@@ -41,7 +42,7 @@ def form() -> Claim | None:
     """The claim that the form holds now; None, with a message, while it holds none."""
     how = st.radio("How is it said?", [LINE, YAML], key="own-how", horizontal=True)
     with in_plain_words():
-        claim = _line() if how == LINE else _yaml()
+        claim = served.claim(_line() if how == LINE else _yaml())
         st.download_button(
             "Claim as YAML",
             to_yaml(claim),
@@ -76,4 +77,4 @@ def _yaml() -> Claim:
         for name, protocol in PROTOCOLS.items():
             fields = [field for field in protocol.parameters.model_fields if field != "protocol"]
             st.markdown(f"`{name}`: {', '.join(f'`{field}`' for field in fields)}")
-    return claim_from_yaml(text, FILE)
+    return claim_from_yaml(served.claim_file(text), FILE)

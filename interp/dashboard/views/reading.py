@@ -64,7 +64,8 @@ def _about(seen: Activations) -> None:
     if seen.windowed:
         n = len(seen.example)
         st.warning(
-            f"The text is longer than this model's context: what is shown is its first {n} tokens, and nothing after them was read.",
+            f"The text is longer than this model's context, or a session's memory, holds: what is shown is its first {n} tokens, and "
+            "nothing after them was read.",
             icon=":material/content_cut:",
         )
     error = seen.reconstruction_error
