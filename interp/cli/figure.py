@@ -40,7 +40,7 @@ def _experts(seen: "Activations", asked: Asked) -> Any:
 
 def _contributions(seen: "Activations", asked: Asked) -> Any:
     """By its id and its place where no token is named: the same word may stand earlier in the text, a token be part of a character."""
-    more = {} if asked.against is None else {"against": asked.against}
+    more: dict[str, Any] = {} if asked.against is None else {"against": asked.against}
     if asked.token is not None:
         return seen.contributions(asked.token, **more)
     row = seen.row()

@@ -107,15 +107,12 @@ def _serve(port: int, host: str, given: dict[str, str]) -> None:
     """Streamlit on the dashboard. Args: given: environment variables that tell it what to offer, and to whom."""
     import os
     import subprocess
-    from importlib.util import find_spec
 
-    page = find_spec("interp.dashboard.app")
-    assert page is not None
     options = [f"--server.port={port}", f"--server.address={host}", "--browser.gatherUsageStats=false"]
     if "INTERP_SERVED_MODELS" in given:
         options.append("--client.showErrorDetails=none")  # where files lie is not for others to know
     environment = {**os.environ, **given}
-    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(page.origin), *options], env=environment))
+    raise SystemExit(subprocess.call([sys.executable, "-m", "interp.dashboard", *options], env=environment))
 
 
 def _found(model: str) -> str:

@@ -8,6 +8,8 @@
     views/compare   two texts, a model and its untrained twin, or two models, and their difference
     views/report    what was pinned along the way: one page, one PDF, one zip
     atlas/          a run over a corpus, looked up: overview, head, neuron, layer; no model is loaded
+    ahead           what the first page needs, loaded while the server starts
+    served          for whom it is served, what others may ask, and how much
     chosen          what stands in the sidebar: the model and its self-check
     kept            the model (shared by sessions) and captures (each session's own), kept between reruns
     long_work       what takes longer than a page may: how far it is, the button that stops it

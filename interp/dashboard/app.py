@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from interp.dashboard import links
+from interp.dashboard import ahead, links
 
 VIEWS = {
     "prompt": "interp.dashboard.views.prompt",
@@ -47,6 +47,7 @@ def _showing(name: str, chosen: dict[str, Any]) -> Callable[[], None]:
 
 
 def _model() -> Any:
+    ahead.wait()
     from interp.dashboard import chosen
 
     return chosen.model()

@@ -57,7 +57,7 @@ def under(figure: Figure, *, name: str, python: str) -> None:
         st.caption(literal(figure.caption))
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     address = links.here()
-    with st.container(horizontal=True, gap="xsmall", key=f"{stem}-files"):
+    with st.container(horizontal=True, gap="small", key=f"{stem}-files"):
         with st.popover("Save", type="tertiary", icon=":material/download:", key=f"{stem}-save"):
             _files(figure, stem)
         with st.popover("Python", type="tertiary", icon=":material/code:", key=f"{stem}-python"):
@@ -91,7 +91,6 @@ def _button(figure: Figure, stem: str, suffix: str, width: Width) -> None:
         key=f"{stem}-{suffix}{wide}",
         help=_TOOLTIP[suffix],
         on_click="ignore",
-        type="tertiary",
     )
 
 

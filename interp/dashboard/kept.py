@@ -17,7 +17,7 @@ from interp.captures.memory import bytes_needed
 from interp.captures.prompt import everything
 from interp.checks.report import Report
 from interp.core.errors import MemoryLimit
-from interp.dashboard import served
+from interp.dashboard import ahead, served
 from interp.models.model import Model
 from interp.texts.tokens import windows
 
@@ -104,7 +104,7 @@ def _second_seen(name: str, fingerprint: str, text: str, target: str | None, _mo
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model and checking the instrument on it …")
 def _shared_model(source: str) -> Model:
-    return api.load(source)
+    return ahead.taken(source) or api.load(source)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Checking the instrument on this model …")

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 
 from interp.figures.description import Description
 from interp.figures.glyphs import families, printable
-from interp.figures.page import GREY, INCH_MM, Page, line_mm, wrapped
+from interp.figures.page import GREY, INCH_MM, MARGIN_MM, Page, line_mm, wrapped
 from interp.figures.paper import _draw, printing
 from interp.figures.scales import CAPTION_PT, TEXT_PT, TITLE_PT, WIDTH_MM
 
@@ -56,21 +56,22 @@ def to_pdf(sheets: Sequence[Sheet], *, title: str) -> bytes:
 
 def _laid_out(sheet: Sheet, title: str, place: str) -> Any:
     page = _draw(sheet.description, WIDTH_MM["two"])
-    said = wrapped(f"{sheet.heading}. {sheet.caption}".strip(), TEXT_PT + 1, page.width_mm)
-    lines = [line for one in sheet.python.split("\n") for line in _folded(one, page.width_mm)]
+    left, across = _SIDE_MM + MARGIN_MM, page.width_mm - 2 * MARGIN_MM  # as wide as the figure's own words
+    said = wrapped(f"{sheet.heading}. {sheet.caption}".strip(), TEXT_PT + 1, across)
+    lines = [line for one in sheet.python.split("\n") for line in _folded(one, across)]
     below = _GAP_MM + len(said) * line_mm(TEXT_PT + 1) + 2 * _GAP_MM + len(lines) * line_mm(CAPTION_PT)
     height = max(A4_MM[1], _TOP_MM + page.height_mm + below + _FOOT_MM)
     _move(page, height)
     write = _Pen(page.figure, height)
-    write(_SIDE_MM, 9.0, title, size=TITLE_PT, color=GREY)
-    write(A4_MM[0] - _SIDE_MM, 9.0, place, size=TEXT_PT, color=GREY, ha="right")
+    write(left, 9.0, title, size=TITLE_PT, color=GREY)
+    write(left + across, 9.0, place, size=TEXT_PT, color=GREY, ha="right")
     top = _TOP_MM + page.height_mm + _GAP_MM
     for line in said:
-        write(_SIDE_MM, top, line, size=TEXT_PT + 1)
+        write(left, top, line, size=TEXT_PT + 1)
         top += line_mm(TEXT_PT + 1)
     top += _GAP_MM
     for line in lines:
-        write(_SIDE_MM, top, line, size=CAPTION_PT, color=GREY, family=[_CODE, *families()])
+        write(left, top, line, size=CAPTION_PT, color=GREY, family=[_CODE, *families()])
         top += line_mm(CAPTION_PT)
     return page.figure
 

@@ -199,8 +199,7 @@ def test_dashboard_starts_streamlit_on_the_loopback(command, monkeypatch):
     monkeypatch.setattr(subprocess, "call", lambda arguments, env: called.append(arguments) or 0)
     assert command("dashboard", "--port", "9000")[0] == 0
     (arguments,) = called
-    assert arguments[1:4] == ["-m", "streamlit", "run"]
-    assert Path(arguments[4]).is_file()
+    assert arguments[1:3] == ["-m", "interp.dashboard"]
     assert {"--server.port=9000", "--server.address=127.0.0.1"} <= set(arguments)
 
 

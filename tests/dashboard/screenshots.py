@@ -40,6 +40,7 @@ def main(folder: Path) -> None:
                     page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=90_000)
                     page.wait_for_timeout(2500)
                     page.screenshot(path=folder / f"{name}-{theme}.png")
+                page.goto(f"{address}/claims")
                 page.get_by_role("button", name="Run on tales").click()
                 page.get_by_text("Evidence", exact=True).wait_for(timeout=90_000)
                 page.set_viewport_size({"width": 1440, "height": 1900})
@@ -47,6 +48,22 @@ def main(folder: Path) -> None:
                 page.get_by_text(re.compile(r"(\d+) of \1 passed")).wait_for(timeout=90_000)
                 page.wait_for_timeout(2500)
                 page.screenshot(path=folder / f"claims-verdict-{theme}.png")
+                _report(page, address, folder / f"report-{theme}.png")
+
+
+def _report(page, address: str, file: Path) -> None:
+    """The page Report with two pins, one with a caption."""
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.goto(f"{address}/?head=L0H7&statistic=previous")
+    for at in (1, 0):
+        page.get_by_role("button", name="Pin", exact=False).nth(at).wait_for(timeout=90_000)
+        page.get_by_role("button", name="Pin", exact=False).nth(at).click()
+        page.get_by_text(f"The page Report has {2 - at}.").wait_for(timeout=30_000)
+    page.get_by_role("link", name="Report").click()
+    page.get_by_label("Caption").first.fill("L0H7 looks at the token before, whatever it is.")
+    page.get_by_role("heading", level=1).click()
+    page.wait_for_timeout(6000)
+    page.screenshot(path=file)
 
 
 def atlas(folder: Path, run: Path, themes: tuple[str, ...] = ("light", "dark"), **query: str) -> None:

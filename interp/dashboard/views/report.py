@@ -1,6 +1,8 @@
 """The page Report: what was pinned along the way, in order, with captions; taken away as a page, a PDF, or a zip with every file."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -40,16 +42,15 @@ def _view() -> None:
 
 
 def _take_away(kept: list[Pin]) -> str:
-    """The report's title, and its files."""
+    """The report's title, and its files; these are made when they are asked for, of what the pins are then."""
     field, page, pdf, packed = st.columns([6, 1, 1, 1], vertical_alignment="bottom")
     st.session_state.setdefault("report-title", st.session_state.get("kept report-title", TITLE))
     title = (field.text_input("Title", key="report-title", max_chars=200) or "").strip() or TITLE
     st.session_state["kept report-title"] = title
-    made = tuple(kept)
-    files = {
-        "HTML": (page, lambda: as_html(made, title=title).encode(), "text/html", "One page that needs nothing else, to send or to print"),
-        "PDF": (pdf, partial(as_pdf, made, title=title), "application/pdf", "A sheet of A4 for each figure: vectors, embedded fonts"),
-        "Zip": (packed, partial(as_zip, made, title=title), "application/zip", "Page, PDF, every figure as PDF, SVG, PNG, CSV, its Python"),
+    files: dict[str, tuple[Any, Callable[[], bytes], str, str]] = {
+        "HTML": (page, lambda: as_html(kept, title=title).encode(), "text/html", "One page that needs nothing else, to send or to print"),
+        "PDF": (pdf, partial(as_pdf, kept, title=title), "application/pdf", "A sheet of A4 for each figure: vectors, embedded fonts"),
+        "Zip": (packed, partial(as_zip, kept, title=title), "application/zip", "Page, PDF, every figure as PDF, SVG, PNG, CSV, its Python"),
     }
     for label, (column, make, mime, told) in files.items():
         column.download_button(
