@@ -34,7 +34,7 @@ def model() -> Model | None:
         typed = _typed()
     found: Model | None = None
     with in_plain_words():
-        found = kept.model_of(served.model(typed or named))
+        found = kept.model_of(typed or named)
     if found is not None:
         with st.sidebar:
             _anatomy(found)

@@ -24,8 +24,8 @@ from interp.texts.tokens import windows
 
 @st.cache_resource(max_entries=1, scope="session", show_spinner=False)
 def model_of(source: str) -> Model:
-    """The model of that name, folder or hub name. Raises: ModelError."""
-    return _shared_model(source)
+    """The model of that name, folder or hub name. Raises: ModelError; ModelNotFound for one that is not served to others."""
+    return _shared_model(served.model(source))
 
 
 def second_model_of(source: str) -> Model:

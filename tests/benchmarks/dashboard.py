@@ -51,7 +51,7 @@ class Table:
         over = limit is not None and value > limit
         self.over |= over
         shown = "" if limit is None else f"{limit:g} {unit}"
-        print(f"{what:66} {value:7.3f} {unit:2}{shown:>8}{'  OVER' if over else ''}", flush=True)
+        print(f"{what:66} {value:7.3f} {unit:2} {shown:>8}{'  OVER' if over else ''}", flush=True)
 
     def said(self, what: str, found: bool) -> None:
         self.over |= not found
@@ -142,6 +142,11 @@ def pages() -> list[str]:
     return [name for name, entry in ENTRIES.items() if not entry.atlas]
 
 
+def path(name: str) -> str:
+    """Where a page is; the first one has no name in the address."""
+    return "" if name == "prompt" else name
+
+
 def first(table: Table, browser) -> None:
     taken = []
     for _ in range(3):
@@ -157,7 +162,7 @@ def on_pages(table: Table, browser) -> None:
     with serving() as server:
         for name in pages():
             received: list[int] = []
-            page = opened(browser, f"{server.address}/{name}", received)
+            page = opened(browser, f"{server.address}/{path(name)}", received)
             page.get_by_role("heading", level=1).wait_for(timeout=90_000)
             page.wait_for_timeout(500)
             settled(page)
@@ -176,7 +181,7 @@ def long_texts(table: Table, browser) -> None:
     with serving() as server:
         for name in [one for one in pages() if one not in NO_TEXT]:
             received: list[int] = []
-            page = opened(browser, f"{server.address}/{name}", received)
+            page = opened(browser, f"{server.address}/{path(name)}", received)
             page.get_by_role("heading", level=1).wait_for(timeout=90_000)
             settled(page)
             if page.get_by_label("Text", exact=True).count():

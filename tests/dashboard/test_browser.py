@@ -15,6 +15,7 @@ PLACE = """([row, column]) => {
     const {xaxis, yaxis} = map._fullLayout;
     return [box.left + xaxis._offset + xaxis.l2p(column), box.top + yaxis._offset + yaxis.l2p(row)];
 }"""
+IDLE = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 DRAWN = "n => document.querySelectorAll('.js-plotly-plot')[1]?._fullData?.[0]?.z?.length === n"
 TITLED = "title => document.querySelectorAll('.js-plotly-plot .gtitle')[1]?.textContent === title"
 CELLS = "() => Array.from(document.querySelectorAll('.js-plotly-plot')[1]._fullData[0].z, row => Array.from(row))"
@@ -78,7 +79,8 @@ def test_a_link_the_pin_and_the_report_by_keyboard(browser_page, address, tmp_pa
     assert picture.get_attribute("alt").startswith("Attention, L2H5. Heat map")
     page.get_by_label("Caption").fill("The head looks <b>back</b>")
     page.get_by_label("Caption").press("Control+Enter")
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1000)
+    page.wait_for_function(IDLE, timeout=60_000)
     with page.expect_download(timeout=60_000) as told:
         page.get_by_role("button", name="Zip").press("Enter")
     told.value.save_as(tmp_path / "report.zip")
