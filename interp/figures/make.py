@@ -21,7 +21,6 @@ from interp.figures.from_profile import distance_bars, histogram_bars, label_bar
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
 from interp.figures.hierarchy import sense_lines, task_lines
 from interp.figures.relations import relation_bars
-from interp.figures.training import training_figure
 
 _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("layer", "head"): head_map,
@@ -51,6 +50,8 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrate
         'row_index'
     """
     if isinstance(x, Dataset):
+        from interp.figures.training import training_figure  # matplotlib, half a second
+
         return training_figure(x)
     if isinstance(x, RelationTable):
         return Figure(relation_bars(x))

@@ -11,7 +11,6 @@ like perfect equivalence, so the positive control comes first.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
 from interp.stats.intervals import Interval, cluster_mean
 
@@ -99,4 +98,6 @@ def best_upper_bound(differences: np.ndarray, *, alpha: float = 0.05) -> float:
     if clusters < 2:
         raise ValueError(f"differences of {clusters} cluster came; expected at least 2 to tell how far they spread")
     error = differences.std(1, ddof=1) / clusters**0.5
+    from scipy.stats import norm  # here: half a second of imports that only verdicts need
+
     return float((differences.mean(1) + norm.ppf(1 - alpha / members) * error).max())

@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import DegenerateDataWarning, bootstrap
 
 _DRAWS_AT_ONCE = 2_000_000  # cluster draws held in memory together: three arrays of 8 bytes each, about 50 MB
 
@@ -133,6 +132,8 @@ def _ends(sums: np.ndarray, counts: np.ndarray, estimate: float, level: float, n
         "batch": max(1, _DRAWS_AT_ONCE // len(sums)),
         "rng": np.random.default_rng(seed),
     }
+    from scipy.stats import DegenerateDataWarning, bootstrap  # here: half a second of imports that only verdicts need
+
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", DegenerateDataWarning)
         found = bootstrap((sums, counts), _ratio, n_resamples=n_resamples, method="BCa", **options)

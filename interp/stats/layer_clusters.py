@@ -11,7 +11,6 @@ in it has the effect. It assumes what `sign_flip_max_t` assumes. For single laye
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 _TIE = 1e-9  # masses that are equal on paper differ by rounding; they count as reached
 
@@ -57,6 +56,8 @@ def layer_clusters(differences: np.ndarray, *, threshold: float = 0.05, n_resamp
     if not 0 < threshold < 1:
         raise ValueError(f"threshold {threshold} came; expected a level between 0 and 1, such as 0.05")
     n = curve.shape[1]
+    from scipy.stats import t as student  # here: half a second of imports that only verdicts need
+
     least = float(student.ppf(1 - threshold, n - 1))
     scale = np.sqrt((curve**2).sum(1) / n)
     unit = curve / np.where(scale == 0, 1, scale)[:, None]

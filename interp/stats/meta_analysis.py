@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, norm, t
-from statsmodels.stats.meta_analysis import combine_effects
 
-NORMAL = float(norm.ppf(0.975))
 SMALLEST_ERROR = 1e-6
 
 
@@ -44,10 +41,13 @@ def random_effects(effects: np.ndarray, low: np.ndarray, high: np.ndarray) -> To
     """
     if len(effects) < 2:
         raise ValueError(f"{len(effects)} effects came; expected two at least")
-    degrees = len(effects) - 1
-    errors = np.maximum((high - low) / (2 * NORMAL), SMALLEST_ERROR)
+    from scipy.stats import chi2, norm, t  # here: a second of imports that only verdicts need
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    degrees, normal = len(effects) - 1, float(norm.ppf(0.975))
+    errors = np.maximum((high - low) / (2 * normal), SMALLEST_ERROR)
     with np.errstate(divide="ignore"):  # I² of effects that are all the same
         found = combine_effects(effects, errors**2, method_re="iterated")
-    half = max(float(t.ppf(0.975, degrees) * np.sqrt(found.var_hksj_re)), NORMAL * float(found.sd_eff_w_re))
+    half = max(float(t.ppf(0.975, degrees) * np.sqrt(found.var_hksj_re)), normal * float(found.sd_eff_w_re))
     mean, q = float(found.mean_effect_re), max(0.0, float(found.q))
     return Together(mean=mean, low=mean - half, high=mean + half, i2=max(0.0, float(found.i2)), p=float(chi2.sf(q, degrees)))

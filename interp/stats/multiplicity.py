@@ -11,8 +11,6 @@ flips can be drawn for the whole family, max-T (`sign_flip_max_t`) loses less th
 from typing import Literal
 
 import numpy as np
-from scipy.stats import false_discovery_control
-from statsmodels.stats.multitest import multipletests
 
 Correction = Literal["holm", "bh", "by"]
 
@@ -41,8 +39,12 @@ def adjust(p: np.ndarray, method: Correction) -> np.ndarray:
     if not ((family >= 0) & (family <= 1)).all():
         raise ValueError(f"p-values from {family.min()} to {family.max()} came; expected each between 0 and 1, none missing")
     if method == "holm":
+        from statsmodels.stats.multitest import multipletests  # here: a second of imports that only verdicts need
+
         adjusted = multipletests(family.ravel(), method="holm")[1]
     elif method in ("bh", "by"):
+        from scipy.stats import false_discovery_control
+
         adjusted = false_discovery_control(family.ravel(), method=method)
     else:
         raise ValueError(f"method {method!r} came; expected 'holm', 'bh' or 'by'")

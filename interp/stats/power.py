@@ -12,8 +12,6 @@ import math
 from bisect import bisect_left
 from typing import Literal
 
-from statsmodels.stats.power import NormalIndPower, TTestPower
-
 Alternative = Literal["two-sided", "larger"]
 
 
@@ -39,6 +37,8 @@ def power_at(delta: float, *, sd: float, n: int, alpha: float = 0.05, alternativ
     _check(delta, sd, alpha)
     if n < 2:
         raise ValueError(f"n {n} came; expected at least 2 clusters: one has no standard deviation")
+    from statsmodels.stats.power import NormalIndPower, TTestPower  # here: a second of imports that only verdicts need
+
     above = alpha / 2 if alternative == "two-sided" else alpha
     chance = TTestPower().power(delta / sd, n, above, alternative="larger")
     if math.isnan(chance):  # scipy's noncentral t has holes where the power is nearly 1; the normal one is right there

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, kstest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,8 @@ def rate(hits: int, runs: int) -> Rate:
         >>> found.share, round(found.high, 4)
         (0.0, 0.0183)
     """
+    from scipy.stats import binomtest  # here: half a second of imports that only verdicts need
+
     interval = binomtest(hits, runs).proportion_ci(0.95)
     return Rate(hits=hits, runs=runs, low=float(interval.low), high=float(interval.high))
 
@@ -55,5 +56,7 @@ def uniformity(p_values: np.ndarray) -> Uniformity:
         >>> uniformity((np.arange(200) + 0.5) / 200).p > 0.99, uniformity(np.full(200, 0.9)).p < 1e-6
         (True, True)
     """
+    from scipy.stats import kstest
+
     test = kstest(p_values, "uniform")
     return Uniformity(distance=float(test.statistic), p=float(test.pvalue))

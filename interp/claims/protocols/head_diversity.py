@@ -25,8 +25,6 @@ from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.metrics import adjusted_rand_score
 
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, sampled_evidence
@@ -199,6 +197,8 @@ def _clustered(distance: np.ndarray, n_roles: int) -> np.ndarray:
     """Each head's role, numbered by its first head. Axes: (head, head) -> (head,)."""
     if n_roles == len(distance):
         return np.arange(n_roles)
+    from sklearn.cluster import AgglomerativeClustering  # here: half a second of imports that only verdicts need
+
     found = AgglomerativeClustering(n_clusters=n_roles, metric="precomputed", linkage="average").fit_predict(distance)
     order = {role: number for number, role in enumerate(dict.fromkeys(found.tolist()))}
     return np.array([order[role] for role in found.tolist()])
@@ -208,6 +208,8 @@ def _roles_of(setting: _Setting, model: Model) -> _Roles:
     chosen = setting.half(model, setting.texts.choose, _nothing).mean
     roles = _clustered(chosen, setting.n_roles)
     confirmed = setting.half(model, setting.texts.confirm, lambda distance: between_roles(distance, roles))
+    from sklearn.metrics import adjusted_rand_score
+
     agreement = float(adjusted_rand_score(roles, _clustered(confirmed.mean, setting.n_roles)))
     return _Roles(roles=roles, apart=confirmed.numbers, agreement=agreement, distance=confirmed.mean)
 

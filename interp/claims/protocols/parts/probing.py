@@ -19,8 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from interp.claims.protocols.finding import halves
 from interp.core.stopping import go_on
@@ -72,6 +70,9 @@ def logistic_hits(features: np.ndarray, labels: np.ndarray, train: np.ndarray, t
         return labels[test] == known[0]
     centre, spread = features[train].mean(0), features[train].std(0)
     scaled = (features - centre) / np.where(spread > 0, spread, 1)
+    from sklearn.exceptions import ConvergenceWarning  # here: half a second of imports that only verdicts need
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_TOLERANCE).fit(scaled[train], known)

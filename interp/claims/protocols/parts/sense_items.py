@@ -7,7 +7,6 @@ bag of words    logistic regression on which words the rest of the sentence hold
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from interp.captures.word_vectors import WordPlace
 from interp.claims.protocols.parts.layer_curves import Curve
@@ -80,4 +79,6 @@ def _bag_hits(features: np.ndarray, labels: np.ndarray, train: np.ndarray, test:
     known = features[:, features[train].any(0)]
     if len(set(labels[train].tolist())) < 2 or not known.shape[1]:
         return labels[test] == labels[train][0]
+    from sklearn.linear_model import LogisticRegression  # here: half a second of imports that only verdicts need
+
     return LogisticRegression(max_iter=500).fit(known[train], labels[train]).predict(known[test]) == labels[test]
