@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+os.environ.setdefault("STREAMLIT_SERVER_ADDRESS", "127.0.0.1")  # as the project's config.toml says, wherever pytest was started
 ROOT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
