@@ -30,12 +30,12 @@ def model_of(source: str) -> Model:
 
 def second_model_of(source: str) -> Model:
     """The model beside it, on the page Compare. A session has one such model, or twin, and gives the last back. Raises: ModelError."""
-    return _second(source, "", 0, None)
+    return _second(served.model(source), "", 0, None)
 
 
 def second_seen_on(model: Model, text: str, target: str | None = None) -> Activations:
     """What the second model does on a text: the last of it, so that no more than one such model is ever held."""
-    return _second_seen(model.name, model.fingerprint, text, target, model)
+    return _second_seen(model.name, model.fingerprint, served.text(text), target and served.text(target), model)
 
 
 def twin_of(model: Model, seed: int) -> Model:
@@ -99,7 +99,8 @@ def _second(source: str, fingerprint: str, seed: int, _trained: Model | None) ->
 
 @st.cache_resource(max_entries=1, scope="session", show_spinner=False)
 def _second_seen(name: str, fingerprint: str, text: str, target: str | None, _model: Model) -> Activations:
-    return api.capture(_model, text, target=target, window=True)
+    served.spend()
+    return _seen(_model, text, target)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model and checking the instrument on it …")

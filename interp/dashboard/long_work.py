@@ -18,6 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from interp.claims.stages import Arrays, Stages
 from interp.core.errors import Stopped
 from interp.core.stopping import stoppable
+from interp.dashboard import served
 from interp.dashboard.words import in_plain_words, literal
 
 MOST_RESULTS, MOST_UNFINISHED = 16, 2
@@ -83,9 +84,11 @@ def start(place: Hashable, what: str, job: Callable[[Tell], Any]) -> None:
     """
     if busy():
         return
-    st.session_state[_WORK] = work = Work(place, what, job)
-    work.thread.join(AT_ONCE_S)  # what is quick is there at once
-    st.rerun()
+    with in_plain_words():
+        served.spend("runs")
+        st.session_state[_WORK] = work = Work(place, what, job)
+        work.thread.join(AT_ONCE_S)  # what is quick is there at once
+        st.rerun()
 
 
 def busy() -> bool:

@@ -9,7 +9,7 @@ import streamlit as st
 from interp.claims.claim import Claim
 from interp.claims.judge_many import GENERAL
 from interp.claims.verdict import Verdict
-from interp.dashboard import long_work
+from interp.dashboard import long_work, served
 from interp.dashboard.views.claim_card import KINDS
 from interp.dashboard.views.reading import typed
 from interp.dashboard.views.verdict_sheet import OUTCOMES
@@ -66,7 +66,7 @@ def _folder(model: Model) -> dict[str, Row]:
         return {}
     found: dict[str, Row] = {}
     with in_plain_words():
-        rows = _rows(folder, _stamp(Path(folder)))
+        rows = _rows(served.path(folder), _stamp(Path(folder)))
         found = {row.claim: row for row in rows if row.model in (GENERAL, Path(model.name).name)}
         others = sorted({row.model for row in rows} - {GENERAL, Path(model.name).name})
         counts = Counter(row.outcome for row in found.values())

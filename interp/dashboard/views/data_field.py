@@ -7,7 +7,9 @@ import streamlit as st
 
 from interp.claims.protocols.protocol import Needs
 from interp.claims.tested_on import GRAMMAR
+from interp.dashboard import served
 from interp.dashboard.views.reading import typed
+from interp.dashboard.words import in_plain_words
 
 TREEBANK = Path("ud_english_ewt") / "en_ewt-ud-test.conllu"
 WHERE = {
@@ -28,11 +30,14 @@ def ask(needs: Needs, *, default: str | None = None) -> str:
     """The field; without an answer, where to get some. Args: default: None: the treebank of INTERP_DATA, where it is there."""
     folder = os.environ.get("INTERP_DATA")
     there = Path(folder) / TREEBANK if folder else None
-    offered = default if default is not None else str(there) if there and there.is_file() else ""
+    own = there is not None and there.is_file() and not served.to_others()
+    offered = default if default is not None else str(there) if own else ""
     path = typed(f"data-{needs}", _LABELS[needs], offered, placeholder="path to the file, or grammar", help=_HELP).strip()
     if not path:
         st.info(WHERE[needs], icon=":material/menu_book:")
-    return path
+    with in_plain_words():
+        return served.path(path) if path else ""
+    return ""
 
 
 def stamp(path: str) -> tuple[str, ...]:
