@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         knock_out,
         load,
         logit_lens,
+        patch,
+        patch_grid,
         plan,
         profile,
         read,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         replicated,
         report,
         save,
+        side_by_side,
         training,
         untrained,
     )
@@ -67,6 +70,8 @@ __all__ = [
     "knock_out",
     "load",
     "logit_lens",
+    "patch",
+    "patch_grid",
     "plan",
     "profile",
     "read",
@@ -77,6 +82,7 @@ __all__ = [
     "replicated",
     "report",
     "save",
+    "side_by_side",
     "training",
     "untrained",
 ]

@@ -35,6 +35,9 @@ from interp.figures.make import figure
 from interp.interventions.ablate import ablate
 from interp.interventions.effects import effect
 from interp.interventions.knock_out import knock_out
+from interp.interventions.patch import patch
+from interp.interventions.patch_grid import patch_grid
+from interp.interventions.side_by_side import side_by_side
 from interp.lab.dynamics import training
 from interp.lens.bridge import bridge
 from interp.lens.views import direct_logit_attribution, logit_lens
@@ -70,6 +73,8 @@ __all__ = [
     "knock_out",
     "load",
     "logit_lens",
+    "patch",
+    "patch_grid",
     "plan",
     "profile",
     "read",
@@ -80,6 +85,7 @@ __all__ = [
     "replicated",
     "report",
     "save",
+    "side_by_side",
     "training",
     "untrained",
 ]

@@ -1,8 +1,8 @@
 """Names of places in a model, written as TransformerLens writes them, counted from 0.
 
-A head is `L5H1`, a neuron `L3N1024`, an expert `L3E2`, a layer `L3`. In encoder-decoders a letter stands before: `EL0H1`
-(encoder), `DL0H1` (decoder), `XL0H1` (cross-attention). Sources that count from 1 (Clark et al.'s "head 8-10" is `L7H9`)
-are converted where they are quoted, never here.
+A head is `L5H1`, a neuron `L3N1024`, an expert `L3E2`, a whole sublayer `L3 attention` or `L3 FFN`, a layer `L3`. In encoder-decoders a
+letter stands before: `EL0H1` (encoder), `DL0H1` (decoder), `XL0H1` (cross-attention). Sources that count from 1 (Clark et al.'s "head 8-10"
+is `L7H9`) are converted where they are quoted, never here.
 """
 
 import re
@@ -11,21 +11,23 @@ from typing import Literal
 
 from interp.core.errors import SiteError
 
-Kind = Literal["head", "neuron", "expert", "layer"]
+Kind = Literal["head", "neuron", "expert", "attention", "ffn", "layer"]
 Stack = Literal["", "E", "D", "X"]
-_LETTERS: dict[Kind, str] = {"head": "H", "neuron": "N", "expert": "E", "layer": ""}
+_LETTERS: dict[Kind, str] = {"head": "H", "neuron": "N", "expert": "E", "attention": " attention", "ffn": " FFN", "layer": ""}
 _KINDS: dict[str, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
-_WRITTEN = re.compile(r"([EDX]?)L(\d+)(?:([HNE])(\d+))?")
+_WRITTEN = re.compile(r"([EDX]?)L(\d+)(?:([HNE])(\d+)|( attention| FFN))?")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Site:
-    """One place in a model. `index` counts within the layer; it is None for a whole layer.
+    """One place in a model. `index` counts within the layer; it is None for a whole layer or sublayer.
 
     Example:
         >>> site = Site.parse("L5H1")
         >>> site.layer, site.kind, site.index, str(site)
         (5, 'head', 1, 'L5H1')
+        >>> Site.parse("XL0 attention")
+        Site(stack='X', layer=0, kind='attention', index=None)
     """
 
     stack: Stack = ""
@@ -44,9 +46,12 @@ class Site:
         """
         found = _WRITTEN.fullmatch(text.strip()) if isinstance(text, str) else None
         if not found:
-            raise SiteError(f"{text!r} is not a site; expected the form L5H1 (head), L3N1024 (neuron) or L3 (layer), from 0")
-        stack, layer, letter, index = found.groups()
-        kind = _KINDS[letter or ""]
+            raise SiteError(
+                f"{text!r} is not a site; expected the form L5H1 (head), L3N1024 (neuron), L3 attention or L3 FFN (sublayer), or L3 "
+                "(layer), from 0"
+            )
+        stack, layer, letter, index, sublayer = found.groups()
+        kind = _KINDS[letter or sublayer or ""]
         return cls(stack=stack, layer=int(layer), kind=kind, index=None if index is None else int(index))  # type: ignore[arg-type]
 
 

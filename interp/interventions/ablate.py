@@ -1,8 +1,10 @@
-"""Switch heads, neurons or experts off inside a `with` block: by zero, by their mean, or by what they do on another text.
+"""Switch heads, neurons, experts or sublayers off inside a `with` block: by zero, by their mean, or by what they do on another text.
 
-    head    "L2H3"     z, its weighted values before W_O; so the pattern stays and everything downstream is recomputed
-    neuron  "L3N1024"  its activation
-    expert  "L3E2"     the router's weight for it, by zero only: the other experts keep theirs
+    head      "L2H3"          z, its weighted values before W_O; so the pattern stays and everything downstream is recomputed
+    neuron    "L3N1024"       its activation
+    expert    "L3E2"          the router's weight for it, by zero only: the other experts keep theirs
+    sublayer  "L2 attention"  all that it adds to the stream, its biases too (where a norm stands behind: what that gives)
+              "L2 FFN"        the same; of a mixture the sum of its experts
 
 Zero is far from what the model ever sees; mean and resample keep the scale, and agree in sign where an effect is real (STATISTICS: report
 both).
@@ -33,7 +35,14 @@ from interp.models.watch import Keep
 from interp.texts.example import Example
 
 How = Literal["zero", "mean", "resample"]
-_KIND_OF: dict[str, Kind] = {"head": "z", "neuron": "post", "expert": "expert_weights"}
+_KIND_OF: dict[str, Kind] = {
+    "head": "z",
+    "neuron": "post",
+    "expert": "expert_weights",
+    "attention": "attn_out",
+    "ffn": "mlp_out",
+    "layer": "resid_pre",
+}
 Place = tuple[Kind, int, Stack]
 
 
@@ -71,9 +80,10 @@ class _Replace:
             return None
         edited, substitute = seen.clone(), self._substitute(place, seen)
         for site in sites:
-            edited[:, :, site.index] = substitute[:, :, site.index]
+            where = (slice(None), slice(None), within(site))
+            edited[where] = substitute[where]
             self.fired.add(site)
-            if not torch.equal(edited[:, :, site.index], seen[:, :, site.index]):
+            if not torch.equal(edited[where], seen[where]):
                 self.changed.add(site)
         return edited
 
@@ -96,19 +106,25 @@ class _Replace:
 
 
 def place_of(site: Site) -> Place:
-    """The point at which a head, neuron or expert can be edited."""
+    """The point at which a site can be edited; a whole layer's is the stream that its block reads."""
     return (_KIND_OF[site.kind], site.layer, site.stack)
+
+
+def within(site: Site) -> int | slice:
+    """Where it stands on the axis behind the positions: one entry, or all of them for a sublayer or a layer."""
+    return slice(None) if site.index is None else site.index
 
 
 @contextmanager
 def ablate(
     model: Model, sites: str | Site | Iterable[str | Site], *, how: How = "mean", over: Iterable[Text] | Recorded = (), seed: int = 0
 ) -> Iterator[None]:
-    """Switch heads, neurons or experts off for every run of `model` inside the block, in this context only.
+    """Switch heads, neurons, experts or sublayers off for every run of `model` inside the block, in this context only.
 
     Args:
         model: from `interp.load`.
-        sites: "L2H3", "L3N1024", "L3E2", a `Site`, or several; in an encoder-decoder "EL2H3", "DL2H3", or "XL2H3" for cross-attention.
+        sites: "L2H3", "L3N1024", "L3E2", "L2 attention", "L2 FFN", a `Site`, or several; in an encoder-decoder "EL2H3", "DL2H3", or
+            "XL2H3" for cross-attention.
         how: "zero", "mean" or "resample".
         over: for mean and resample: texts to take the values from, at least as long as those that will run; pairs of text and target in an
             encoder-decoder; or what `recorded` kept of some.
@@ -176,7 +192,7 @@ def recorded(model: Model, sites: Iterable[str | Site], over: Iterable[Text]) ->
     if not texts:
         raise DataError("no text came to record from; expected some")
     places = {place_of(site) for site in wanted}
-    rows = [_kept(model, text, places) for text in texts]
+    rows = [recorded_at(model, places, text) for text in texts]
     shortest = {place: min(row[place].shape[0] for row in rows) for place in places}
     return Recorded(owner=id(model.hf), values={place: torch.stack([row[place][: shortest[place]] for row in rows]) for place in places})
 
@@ -202,7 +218,8 @@ def _refuse_other(model: Model, sites: Sequence[Site], over: Recorded) -> None:
         raise DataError(f"{', '.join(missing)} were not recorded; expected recorded(model, [...]) with a site of the same layer")
 
 
-def _kept(model: Model, text: Text, places: set[Place]) -> dict[Place, torch.Tensor]:
+def recorded_at(model: Model, places: set[Place], text: Text) -> dict[Place, torch.Tensor]:
+    """What one text has at some places. Axes: (pos, ...). Raises: as `run_on`."""
     keep = Keep(model, {kind for kind, _, _ in places})
     with watching(keep):
         run_on(model, text, logits=False)

@@ -203,16 +203,19 @@ class Anatomy:
         return site
 
     def part(self, written: object) -> Site:
-        """A head, neuron or expert by its written name, "L2H3", "L2N100", "L2E1", or as a `Site`.
+        """A head, neuron, expert or sublayer by its written name, "L2H3", "L2N100", "L2E1", "L2 attention", "L2 FFN", or as a `Site`.
 
         Raises: SiteError for what is none of these, or does not exist here.
         """
         site = written if isinstance(written, Site) else Site.parse(written)
         stack = self.stack(site.stack)
-        if site.index is None:
-            raise SiteError(f"{written} is a whole layer; expected a head, neuron or expert, such as {written}H0")
+        if site.kind == "layer":
+            expected = f"expected a head, neuron, expert or sublayer, such as {written}H0 or {written} FFN"
+            raise SiteError(f"{written} is a whole layer; {expected}")
         if not 0 <= site.layer < stack.n_layers:
             raise SiteError(f"{written}: this model has layers 0-{stack.n_layers - 1}")
+        if site.index is None:
+            return self._sublayer(site)
         ffn = None if site.stack == "X" else self.ffn(site.layer, site.stack)
         mixed = ffn is not None and bool(ffn.experts)
         neurons = 0 if ffn is None or mixed else ffn.n_neurons
@@ -223,8 +226,14 @@ class Anatomy:
             )
         return site
 
+    def _sublayer(self, site: Site) -> Site:
+        attention, ffn = self.attention(site.layer, site.stack), None if site.stack == "X" else self.ffn(site.layer, site.stack)
+        if (attention if site.kind == "attention" else ffn) is None:
+            raise SiteError(f"{site}: this model has no {'FFN' if site.kind == 'ffn' else 'attention'} there")
+        return site
+
     def parts(self, written: object) -> list[Site]:
-        """Several heads, neurons and experts, each once; one by itself is as good. Raises: SiteError as `part`."""
+        """Several heads, neurons, experts and sublayers, each once; one by itself is as good. Raises: SiteError as `part`."""
         one = isinstance(written, str | Site) or not isinstance(written, Iterable)
         return list(dict.fromkeys(self.part(name) for name in ([written] if one else written)))  # type: ignore[attr-defined]
 

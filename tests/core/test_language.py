@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from interp.core.axes import AXES, check_axes
 from interp.core.errors import DataError, InterpError, SiteError
 from interp.core.provenance import Provenance, text_hash
 from interp.core.results import labelled, read, save
-from interp.core.sites import Site, head_site
+from interp.core.sites import Kind, Site, head_site
 
 SITES = st.builds(
-    lambda stack, layer, kind, index: Site(stack=stack, layer=layer, kind=kind, index=None if kind == "layer" else index),
+    lambda stack, layer, kind, index: Site(
+        stack=stack, layer=layer, kind=kind, index=index if kind in ("head", "neuron", "expert") else None
+    ),
     st.sampled_from(["", "E", "D", "X"]),
     st.integers(0, 200),
-    st.sampled_from(["head", "neuron", "expert", "layer"]),
+    st.sampled_from(get_args(Kind)),
     st.integers(0, 100_000),
 )
 
@@ -31,7 +34,9 @@ def test_a_site_reads_back_as_written(site):
     assert Site.parse(str(site)) == site
 
 
-@pytest.mark.parametrize("text", ["", "L", "H1", "L1H", "5-1", "L-1H0", "L1H1 L2H2", "l1h1", "L1Q2", "AL0H1", "L１.5H1"])
+@pytest.mark.parametrize(
+    "text", ["", "L", "H1", "L1H", "5-1", "L-1H0", "L1H1 L2H2", "l1h1", "L1Q2", "L1attention", "L1 ffn", "AL0H1", "L１.5H1"]
+)
 def test_what_is_no_site_is_refused(text):
     with pytest.raises(SiteError, match="is not a site; expected the form L5H1"):
         Site.parse(text)
@@ -45,12 +50,17 @@ PARTS = {  # form -> what is written -> what it is, or why it is refused
         "L0H4": "L0H4: this model has heads 0-3 in each layer",
         "L0N24": "L0N24: this model has neurons 0-23 in each layer",
         "L0E0": "L0E0: this model has no experts",
-        "L1": "L1 is a whole layer; expected a head, neuron or expert, such as L1H0",
+        "L1": "L1 is a whole layer; expected a head, neuron, expert or sublayer, such as L1H0 or L1 FFN",
+        "L1 attention": ("", 1, "attention", None),
+        "L0 FFN": ("", 0, "ffn", None),
+        "L2 FFN": "L2 FFN: this model has layers 0-1",
         "EL0H0": "stack 'E': this model has '' (E: encoder",
     },
     "marian": {
         "EL1H3": ("E", 1, "head", 3),
         "XL2H0": ("X", 2, "head", 0),
+        "XL2 attention": ("X", 2, "attention", None),
+        "XL2 FFN": "XL2 FFN: this model has no FFN there",
         "DL2N19": ("D", 2, "neuron", 19),
         "EL2H0": "EL2H0: this model has layers 0-1",
         "L0H0": "stack '': this model has 'E', 'D', 'X'",
@@ -62,7 +72,11 @@ PARTS = {  # form -> what is written -> what it is, or why it is refused
         "L1N0": "L1N0: this model has no neurons",
         "L1E4": "L1E4: this model has experts 0-3 in each layer",
     },
-    "ffn-only": {"L0H0": "L0H0: this model has no heads", "L1N23": ("", 1, "neuron", 23)},
+    "ffn-only": {
+        "L0 attention": "L0 attention: this model has no attention there",
+        "L0H0": "L0H0: this model has no heads",
+        "L1N23": ("", 1, "neuron", 23),
+    },
 }
 
 
