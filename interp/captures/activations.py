@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, SupportsIndex
+from typing import Literal
 
 import torch
 
-from interp.captures.components import contributions_toward
-from interp.captures.run import Run
-from interp.captures.toward import target_of, token_id
+from interp.captures.residual import Residual
 from interp.core.errors import SiteError
 from interp.core.results import DataArray
 from interp.core.sites import Site, Stack
@@ -16,7 +14,6 @@ from interp.measures.attention import norm_weighted, without_first
 from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic
 from interp.models import experts
 from interp.models.points import Kind
-from interp.texts.tokens import spelled
 
 Form = Literal["raw", "moved", "without_first"]
 _FORMS: Mapping[Form, str] = {
@@ -26,12 +23,10 @@ _FORMS: Mapping[Form, str] = {
 }
 
 
-_STREAMS: tuple[Kind, ...] = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Activations(Run):
-    """One run on one text, or on two, with labelled results of it; its attributes are those of `Run`.
+class Activations(Residual):
+    """One run on one text, or on two, with labelled results of it; its attributes are those of `Run`, what it says of the stream is in
+    `Residual`.
 
     Methods that take a `stack` mean, by default, the only one, or in an encoder-decoder the decoder; "E" is its encoder, "X" its
     cross-attention.
@@ -200,49 +195,3 @@ class Activations(Run):
         values = experts.shared_neurons(ffn, self.tensor("mlp_in", layer, stack))
         about = {"name": "neurons", "long_name": f"neurons of the shared experts of layer {layer}", "units": "activation"}
         return self._by_pos(values, "neuron", self.row(stack), **about)
-
-    def stream(self, kind: Kind = "resid_post", stack: Stack | None = None) -> DataArray:
-        """The residual stream, or what is written into it, at every layer. Axes (layer, pos, d_model).
-
-        Args:
-            kind: "resid_pre", "resid_mid", "resid_post", "attn_out" or "mlp_out".
-            stack: "E", "D" or, for what cross-attention writes, "X" in an encoder-decoder.
-        """
-        if kind not in _STREAMS:
-            raise SiteError(f"{kind!r} came; expected one of: {', '.join(_STREAMS)}; others by layer: seen.tensor({kind!r}, layer)")
-        layers = range(self.model.anatomy.stack(self._stack(stack)).n_layers)
-        tensors = torch.stack([self.tensor(kind, layer, stack).cpu() for layer in layers])
-        coords = {"token": ("pos", list(self.row(stack).tokens))}
-        return self._labelled(
-            tensors, ["layer", "pos", "d_model"], name=kind, long_name=kind, units="1", coords=coords, row=self.row(stack)
-        )
-
-    def contributions(
-        self, token: str | SupportsIndex, *, pos: SupportsIndex | None = None, against: str | SupportsIndex | None = None
-    ) -> DataArray:
-        """What the embedding, each head, bias and FFN write toward a token, in logits. Axis (component,); the sum is the logit.
-
-        Args:
-            token: a word of the text (then `pos` is the token before it), or any other, told from the last position; or a token id.
-            pos: position whose prediction is taken apart, from 0 (negative: from the end); overrides the above.
-            against: a second token: contributions to the difference of the two logits.
-        Returns: attributes `logit` (the model's own), `error` (|sum - logit|), `token`, `pos`.
-        Raises: TextError for what is no token of the vocabulary, or no position of this text; CheckFailed for a model without a linear
-            readout.
-        """
-        self.model.require("contributions")
-        target, place = target_of(self.model, self.row(), token, pos)
-        other = None if against is None else token_id(self.model, against)
-        values, names, logit = contributions_toward(self, target, place, other)
-        shown = spelled(target, self.model.tokenizer)
-        versus = "" if other is None else f" against {spelled(other, self.model.tokenizer)!r}"
-        result = self._labelled(
-            values,
-            ["component"],
-            name="contributions",
-            long_name=f"direct contribution toward {shown!r}{versus} at position {place}",
-            units="logits",
-            source="direct logit attribution with the final norm's scale held (Elhage et al. 2021)",
-            coords={"component": names},
-        )
-        return result.assign_attrs(logit=logit, error=abs(float(values.sum()) - logit), token=shown, pos=place)

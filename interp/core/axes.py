@@ -15,6 +15,7 @@ Glossary
     expert      0 to n_experts - 1, within a layer
     sublayer    an attention or FFN, in the order in which they write: "L0 attention", "L0 FFN"
     depth       the stream at a place: 0 what the first block reads, l what block l - 1 leaves, up to n_layers
+    other_depth   the same, of a second stream
     component   one part that writes into the residual stream: embedding, head, bias, FFN
     upos        a word's universal part of speech
     lemma       a word's dictionary form
@@ -52,6 +53,7 @@ AXES = (
     "sublayer",
     "depth",
     "state",
+    "other_depth",
     "head",
     "component",
     "shift",

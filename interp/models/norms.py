@@ -29,6 +29,11 @@ class FrozenNorm:
         """The linear part, for each of several parts of the input; the offset is a part of its own. (..., d_model) -> the same."""
         return (parts - parts.mean(-1, keepdim=True) if self.centred else parts) * self.gain
 
+    def back(self, direction: torch.Tensor) -> torch.Tensor:
+        """The direction before the norm: self(part) . direction = part . self.back(direction). Axes (d_model,), of one input's norm."""
+        pulled = direction * self.gain
+        return pulled - pulled.mean() if self.centred else pulled
+
 
 def frozen(norm: torch.nn.Module, x: torch.Tensor) -> FrozenNorm:
     """The norm as it is on `x` (..., d_model), in float64."""

@@ -10,7 +10,6 @@ token, every product with u is taken as the sublayer writes, and divided at the 
 import torch
 
 from interp.captures.corpus.batches import Batch
-from interp.captures.corpus.readout import Readout, at_scale_one, cannot_stream_residual
 from interp.captures.corpus.reducer import Reducer
 from interp.captures.corpus.residual import sublayers_of
 from interp.core.errors import ModelUnsupported
@@ -20,6 +19,7 @@ from interp.models.model import Model
 from interp.models.norms import frozen
 from interp.models.points import Point
 from interp.models.precision import wide
+from interp.models.readout import Readout, at_scale_one, cannot_stream_residual
 
 SOURCE = "direct logit attribution with the final norm's scale held (Elhage et al. 2021)"
 

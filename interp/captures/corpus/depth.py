@@ -8,7 +8,6 @@ from collections.abc import Collection
 import torch
 
 from interp.captures.corpus.batches import Batch
-from interp.captures.corpus.readout import Readout, cannot_stream_residual
 from interp.captures.corpus.reducer import Reducer
 from interp.core.errors import DataError, ModelUnsupported
 from interp.core.provenance import Provenance
@@ -17,6 +16,7 @@ from interp.measures.rank import EFFECTIVE_RANK, RANK_ONE, UNIFORMITY, distance_
 from interp.models.model import Model
 from interp.models.points import Point
 from interp.models.precision import wide
+from interp.models.readout import Readout, cannot_stream_residual
 
 
 class _ByDepth(Reducer):

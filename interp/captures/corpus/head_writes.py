@@ -25,7 +25,6 @@ import torch
 
 from interp.captures.corpus.heads import STACKS, of_heads
 from interp.captures.corpus.promoted import norms_after
-from interp.captures.corpus.readout import at_scale_one
 from interp.core.errors import ModelUnsupported
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset
@@ -35,6 +34,7 @@ from interp.measures.promoted import promoted
 from interp.models.anatomy import Sublayer
 from interp.models.model import Model
 from interp.models.norms import frozen
+from interp.models.readout import at_scale_one
 from interp.models.value_weights import value_weights
 
 N_DIRECTIONS, K = 3, 10

@@ -16,7 +16,6 @@ import torch
 
 from interp.captures.corpus.fired import SORTS, Sort
 from interp.captures.corpus.neurons import by_layer, of_sort
-from interp.captures.corpus.readout import at_scale_one
 from interp.core.errors import ModelUnsupported
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset, labelled
@@ -24,6 +23,7 @@ from interp.measures.promoted import SOURCE, promoted
 from interp.models import experts
 from interp.models.anatomy import Sublayer
 from interp.models.model import Model
+from interp.models.readout import at_scale_one
 from interp.texts.tokens import spelled
 
 NAMES = ("neuron_promoted", "neuron_promoted_ids", "neuron_suppressed", "neuron_suppressed_ids")

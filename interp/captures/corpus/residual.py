@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from interp.captures.corpus.batches import Batch
-from interp.captures.corpus.readout import cannot_stream_residual
 from interp.captures.corpus.reducer import Reducer
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset, labelled
 from interp.models.anatomy import Sublayer
 from interp.models.model import Model
 from interp.models.points import Point
+from interp.models.readout import cannot_stream_residual
 
 _ABOUT = {
     "write_norm": ("mean norm of what each sublayer writes", "1"),

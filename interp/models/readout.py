@@ -19,8 +19,10 @@ class Readout:
 
     @cached_property
     def bias(self) -> torch.Tensor | None:
-        """The unembedding's own. Axis: (d_vocab,)."""
-        return getattr(self.model.at(self.model.anatomy.unembed), "bias", None)
+        """The head's own; BART and Marian keep theirs in a buffer. Axis: (d_vocab,)."""
+        bias = getattr(self.model.at(self.model.anatomy.unembed), "bias", None)
+        bias = getattr(self.model.hf, "final_logits_bias", bias)
+        return None if bias is None else bias.reshape(-1)
 
     def columns(self, tokens: torch.Tensor) -> torch.Tensor:
         """Each token's direction in what the final norm gives, in float64: (...,) -> (..., d_model)."""
