@@ -2,7 +2,9 @@
 
     app             theme, navigation, in the sidebar the model or the run; then one of the pages
     links           the pages by name, so that one can point to another
-    views/prompt    what a model does on one text, an encoder-decoder on two: heads, neurons, experts, contributions
+    views/prompt    what a model does on one text, an encoder-decoder on two: heads, neurons, experts
+    views/residual  the stream: contributions toward a token, logit lens, sizes and likeness by layer
+    views/interventions  parts switched off, edges hidden, patches from another text: before and after, side by side
     views/hierarchy tasks read by layer, the order in which they arise, what brings a word's sense
     views/claims    the catalogue and its verdicts; a claim, its protocol, its verdict
     views/compare   two texts, a model and its untrained twin, or two models, and their difference

@@ -13,6 +13,8 @@ from interp.dashboard import ahead, links
 
 VIEWS = {
     "prompt": "interp.dashboard.views.prompt",
+    "residual": "interp.dashboard.views.residual",
+    "interventions": "interp.dashboard.views.interventions",
     "hierarchy": "interp.dashboard.views.hierarchy",
     "claims": "interp.dashboard.views.claims",
     "compare": "interp.dashboard.views.compare",

@@ -22,6 +22,8 @@ class Entry:
 
 ENTRIES: Mapping[str, Entry] = {
     "prompt": Entry(title="Prompt", icon=":material/text_fields:"),
+    "residual": Entry(title="Residual", icon=":material/stacked_line_chart:"),
+    "interventions": Entry(title="Interventions", icon=":material/healing:"),
     "hierarchy": Entry(title="Hierarchy", icon=":material/stairs:"),
     "claims": Entry(title="Claims", icon=":material/gavel:"),
     "compare": Entry(title="Compare", icon=":material/compare:"),

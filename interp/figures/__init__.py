@@ -3,6 +3,7 @@
     from_results   labelled result -> description (heat map, bars, lines)
     by_token       numbers at each token -> description (neurons, layers)
     from_profile   statistic of a corpus run -> description (weight by distance, tokens by activation, two against each other)
+    stream         the residual stream by depth, patches by layer and place, before and after an intervention
     description    what a figure shows: arrays, labels, units, n, caption; nothing about ink
     screen         description -> plotly figure, self-contained HTML
     paper          description -> PDF, SVG, PNG through matplotlib

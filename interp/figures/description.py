@@ -65,7 +65,8 @@ class HeatMap(Titled):
         diverging: two colours that meet at 0, with as much of the scale on either side.
         limits: the values at the two ends of the scale; None takes them from the values. For figures to be compared.
         marks: (row, column) of cells to outline.
-    Raises: DataError for labels, limits or marks that do not fit, and for infinite values.
+        texts: what is written in each cell, (row, column), where there is room, and in its tooltip; texts_title: what these are.
+    Raises: DataError for labels, limits, marks or texts that do not fit, and for infinite values.
 
     Example:
         >>> heat = HeatMap(title="Heads", values=np.eye(2), row_labels=["0", "1"], column_labels=["0", "1"], scale_title="weight")
@@ -83,9 +84,16 @@ class HeatMap(Titled):
     diverging: bool = False
     limits: tuple[float | int, float | int] | None = None
     marks: Sequence[tuple[int, int]] = ()
+    texts: Sequence[Sequence[str]] | None = None
+    texts_title: str = "text"
 
     def __post_init__(self) -> None:
         values = _numbers(self.values, np.float32, axes=2, what="heat map")
+        if self.texts is not None:
+            texts = tuple(tuple(map(str, row)) for row in self.texts)
+            if [len(row) for row in texts] != [values.shape[1]] * len(values):
+                raise DataError(f"texts of {[len(row) for row in texts]} cells came; expected {len(values)} rows of {values.shape[1]}")
+            _set(self, texts=texts)
         _set(self, values=values, row_labels=tuple(self.row_labels), column_labels=tuple(self.column_labels), marks=tuple(self.marks))
         for what, labels, size in zip(("row", "column"), (self.row_labels, self.column_labels), values.shape, strict=True):
             _check_labels(f"{what} labels", labels, size, f"{what}s of values")

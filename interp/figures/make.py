@@ -21,14 +21,17 @@ from interp.figures.from_profile import distance_bars, histogram_bars, label_bar
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
 from interp.figures.hierarchy import sense_lines, task_lines
 from interp.figures.relations import relation_bars
+from interp.figures.stream import depth_map, loss_rows, patch_map, similarity_map
 
 _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("layer", "head"): head_map,
     ("query_pos", "key_pos"): attention_pattern,
     ("pos", "expert"): expert_map,
     ("pos", "neuron"): neuron_map,
-    ("layer", "pos"): layer_map,
     ("component",): contribution_bars,
+    ("depth", "pos"): depth_map,
+    ("depth", "other_depth"): similarity_map,
+    ("layer", "pos"): lambda result: (patch_map if "before" in result.attrs else layer_map)(result),
     ("distance_bin",): distance_bars,
     ("bin",): histogram_bars,
     ("sublayer",): label_bars,
@@ -38,8 +41,8 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
 
 def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrated | Hierarchy | SensesByLayer) -> Figure:
     """The figure of a labelled result (head map, pattern, routing, neurons, layers at each token, contributions, curve), of a training, of
-    a verdict, of relations, of a claim over models, of a calibration (its false positives; `figures.calibration` has the others), of
-    probes by layer (`figures.hierarchy` has more of them).
+    a verdict, of relations, of a claim over models, of an intervention's before and after, of a calibration (its false positives;
+    `figures.calibration` has the others), of probes by layer (`figures.hierarchy` has more of them).
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
         of its variables.
@@ -50,6 +53,8 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrate
         'row_index'
     """
     if isinstance(x, Dataset):
+        if "kl" in x:
+            return Figure(loss_rows(x))
         from interp.figures.training import training_figure  # matplotlib, half a second
 
         return training_figure(x)
@@ -68,6 +73,8 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrate
 
 def _result(result: DataArray) -> Description:
     axes = tuple(str(dim) for dim in result.dims)
+    if result.name == "patch_grid":
+        return patch_map(result)
     if axes in _BY_AXES:
         return _BY_AXES[axes](result)
     if len(axes) == 1:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from interp.figures.description import HeatMap
 from interp.figures.glyphs import printable
-from interp.figures.labels import MOST_LABELS, shown, ticks
+from interp.figures.labels import MOST_LABELS, shortened, shown, ticks
 from interp.figures.page import GAP_MM, INCH_MM, MARGIN_MM, Page, fitted, label_size, line_mm, open_page, text_mm, widest_mm, wrapped
 from interp.figures.scales import CAPTION_PT, LEAST_PT, MISSING, MOST_HEIGHT_MM, TEXT_PT, stops
 
@@ -20,6 +20,7 @@ MOST_VECTOR_CELLS = 65_536
 _BAR_MM = 2.5
 _EDGE_PT = 0.6  # at 0.15, browsers still show hairlines
 _TALLEST_CELL_MM = 9.0
+_MOST_IN_CELL = 10  # characters written in a cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ def draw_heat_map(heat: HeatMap, width_mm: float) -> Page:
     cell = min(across / columns, down / rows) * 72 / INCH_MM
     _cells(axes, heat, cell)
     _marks(axes, heat, cell)
+    _texts(axes, heat, across / columns)
     _write_labels(axes, row_side, column_side)
     page.text(MARGIN_MM, down / 2, shown(heat.row_title), rotation=90, va="center")
     page.text(left + across / 2, under, shown(heat.column_title), ha="center")
@@ -112,6 +114,18 @@ def _marks(axes: Axes, heat: HeatMap, cell_pt: float) -> None:
             axes.add_patch(
                 Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=colour, linewidth=width, clip_on=False, zorder=3)
             )
+
+
+def _texts(axes: Axes, heat: HeatMap, across_mm: float) -> None:
+    """What is written in the cells, dark on light and light on dark; nothing where the longest does not fit."""
+    texts = [[shortened(shown(text), _MOST_IN_CELL) for text in row] for row in heat.texts or ()]
+    if not texts or widest_mm([text for row in texts for text in row], LEAST_PT) > across_mm:
+        return
+    norm, colours = Normalize(*heat.scale), colour_map(diverging=heat.diverging)
+    for (row, column), value in np.ndenumerate(heat.values):
+        red, green, blue, _ = colours(np.ma.masked_invalid(norm(value)))
+        ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+        axes.text(column, row, printable(texts[row][column]), fontsize=LEAST_PT, color=ink, ha="center", va="center", clip_on=True)
 
 
 def _write_labels(axes: Axes, rows: Labels, columns: Labels) -> None:

@@ -32,6 +32,8 @@ from interp.figures.scales import (
 MOST_CLICKABLE_CELLS = 10_000
 MANY_POINTS = 2_000
 _MOST_ACROSS = 18  # characters of a column's label
+_MOST_IN_CELL = 10  # characters written in a cell
+_FIT_IN_CELLS = 150  # characters of a row's cells side by side, in a chart some 1,200 px wide
 _FIT_ACROSS = 64  # characters of all columns' labels side by side, in a chart some 700 px wide
 _CLEAR = "rgba(0, 0, 0, 0)"
 _GRID = translucent(RULE, 0.3)
@@ -100,6 +102,7 @@ def _heat_map(heat: HeatMap) -> go.Figure:
         colorbar={"title": scale_title, "thickness": 14, "outlinewidth": 0},
         hovertemplate=_hover(heat, "%{z:.4g}"),
         hoverongaps=False,
+        **_texts(heat),
     )
     figure = go.Figure(cells)
     figure.update_xaxes(title=escaped(heat.column_title), range=[-0.5, columns - 0.5], **_written(heat.column_labels, across=True))
@@ -109,6 +112,16 @@ def _heat_map(heat: HeatMap) -> go.Figure:
             corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
             figure.add_shape(type="rect", **corners, line={"color": colour, "width": width})
     return figure.update_layout(height=height + 150, plot_bgcolor=MISSING)
+
+
+def _texts(heat: HeatMap) -> dict[str, Any]:
+    """What is written in the cells, where there is room for it; a cell without a number keeps its text for itself."""
+    if heat.texts is None:
+        return {}
+    texts = [[escaped(isolated(shortened(shown(text), _MOST_IN_CELL))) for text in row] for row in heat.texts]
+    longest = max(len(shown(text)) for row in heat.texts for text in row)
+    room = heat.values.shape[1] * min(longest, _MOST_IN_CELL) <= _FIT_IN_CELLS
+    return {"text": texts, **({"texttemplate": "%{text}", "textfont": {"size": LEAST_PX + 1}} if room else {})}
 
 
 def _add_points(figure: go.Figure, heat: HeatMap) -> None:
@@ -235,7 +248,8 @@ def _add_reference(figure: go.Figure, reference: Reference, axis: str) -> None:
 
 def _hover(heat: HeatMap, value: str) -> str:
     row, column = _quoted(heat.row_title), _quoted(heat.column_title)
-    return f"{row} %{{y}}<br>{column} %{{x}}<br>{_quoted(heat.quantity)}: {value}<extra></extra>"
+    text = "" if heat.texts is None else f"<br>{_quoted(heat.texts_title)}: %{{text}}"
+    return f"{row} %{{y}}<br>{column} %{{x}}<br>{_quoted(heat.quantity)}: {value}{text}<extra></extra>"
 
 
 def _quoted(text: str) -> str:

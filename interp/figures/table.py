@@ -38,10 +38,12 @@ def _lines_of(description: Description) -> Iterator[list[Any]]:
 
 def _cells(heat: HeatMap) -> Iterator[list[Any]]:
     marked = set(heat.marks)
-    yield ["row_index", "column_index", heat.row_title, heat.column_title, heat.quantity, *(["marked"] if marked else [])]
+    written = [] if heat.texts is None else [heat.texts_title]
+    yield ["row_index", "column_index", heat.row_title, heat.column_title, heat.quantity, *(["marked"] if marked else []), *written]
     for (row, column), value in np.ndenumerate(heat.values):
         mark = [int((row, column) in marked)] if marked else []
-        yield [row, column, heat.row_labels[row], heat.column_labels[column], _number(value), *mark]
+        text = [] if heat.texts is None else [heat.texts[row][column]]
+        yield [row, column, heat.row_labels[row], heat.column_labels[column], _number(value), *mark, *text]
 
 
 def _bars(bars: Bars) -> Iterator[list[Any]]:

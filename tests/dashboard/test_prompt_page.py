@@ -134,7 +134,7 @@ def test_link_by_short_name_and_by_label():
 
 
 def test_markup_in_a_text_is_shown_literally():
-    page = opened(text="<script>alert(1)</script> and <b>bold</b> and $x$ and *stars*", view="Contributions")
+    page = opened(text="<script>alert(1)</script> and <b>bold</b> and $x$ and *stars*")
     assert not page.exception
     assert "&lt;" in chips(page)
     assert "<script" not in chips(page)
@@ -149,19 +149,6 @@ def test_neurons(seen):
     table = page.dataframe[0].value
     assert table["activation"].iloc[0] == pytest.approx(float(seen.neurons(1).max()))
     assert len(page.get("plotly_chart")) == 2
-
-
-def test_contributions(seen):
-    page = opened(view="Contributions")
-    result = seen.contributions(seen.example.tokens[-1])
-    assert page.metric[0].value == f"{result.attrs['logit']:.3f}"
-    assert f"{result.attrs['error']:.0e}" in words(page, "caption")
-
-
-def test_contributions_toward_what_is_not_one_token():
-    page = opened(view="Contributions", against="unbelievableness")
-    assert not page.exception
-    assert "is not one token here" in words(page, "error")
 
 
 def test_self_check_lists_every_finding():
@@ -180,15 +167,6 @@ def _self_check():
     import streamlit as st
 
     st.markdown("\n\n".join(map(chosen._line, report.findings)))
-
-
-@needs_minilm
-def test_what_a_model_cannot_show_is_said_by_name():
-    page = opened(model="minilm", view="Contributions")
-    assert not page.exception
-    assert not page.error
-    assert "minilm: contributions is disabled" in words(page, "info")
-    assert "no trained token-predicting head" in words(page, "info")
 
 
 @needs_minilm

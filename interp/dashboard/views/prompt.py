@@ -4,12 +4,12 @@ import streamlit as st
 
 from interp.captures.activations import Activations
 from interp.core.sites import Stack
-from interp.dashboard.views import contributions, experts, heads, neurons, reading, stacks
+from interp.dashboard.views import experts, heads, neurons, reading, stacks
 from interp.dashboard.words import follow_link, in_plain_words
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
 
-VIEWS = {"Heads": heads.show, "Neurons": neurons.show, "Experts": experts.show, "Contributions": contributions.show}
+VIEWS = {"Heads": heads.show, "Neurons": neurons.show, "Experts": experts.show}
 
 
 def show(model: Model) -> None:
@@ -24,8 +24,7 @@ def _view(seen: Activations) -> None:
     """One view at a time: what is not looked at is not computed, and a change inside redraws the view alone."""
     with st.container(horizontal=True, gap="large"):
         view = _chosen_view(seen.model.anatomy)
-        # What writes the logits is the decoder.
-        stack: Stack = seen.model.anatomy.main.stack if view == "Contributions" else stacks.choose(seen.model, cross=view == "Heads")
+        stack: Stack = stacks.choose(seen.model, cross=view == "Heads")
     with in_plain_words():
         VIEWS[view](seen, stack)
 

@@ -35,13 +35,19 @@ def read(model: Model) -> Activations:
     return seen
 
 
-def typed(key: str, label: str, default: str, *, placeholder: str, help: str | None = None) -> str:
+def typed(key: str, label: str, default: str, *, placeholder: str, help: str | None = None, follows: bool = False) -> str:
     """A text field whose text stands in the address and is kept while other pages are open.
 
     Args:
         key: of the widget, and so of the query parameter.
         default: what stands there first.
+        follows: a field in which nobody has typed gets the default anew when it is another, with another model or text.
     """
+    if follows:
+        there = st.session_state.get(key, st.session_state.get(f"kept {key}"))
+        if there is not None and there == st.session_state.get(f"default {key}"):
+            st.session_state[key] = st.session_state[f"kept {key}"] = default
+        st.session_state[f"default {key}"] = default
     if key not in st.query_params:
         st.session_state.setdefault(key, st.session_state.get(f"kept {key}", default))
     text = st.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help) or ""
