@@ -13,6 +13,7 @@ What a score is, in every family, with the symbols of `AttentionCall`
 Two ways give the same: the fused kernel where a call is `plain`, an exact pass over blocks of queries everywhere else.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -34,6 +35,7 @@ _SDPA_CANNOT = ("softcap", "s_aux")  # it refuses the first and leaves the secon
 _HALF = (torch.float16, torch.bfloat16)
 _HIDDEN = -1e30  # as a score: its weight is 0, and 0 times it is 0, where 0 times -inf would be nan
 _KERNELS = {"cpu": cpu_attention, "cuda": flex_attention}
+Where = tuple[slice, slice, slice, slice]
 _POINTS: "WeakKeyDictionary[torch.nn.Module, Point]" = WeakKeyDictionary()
 
 
@@ -75,6 +77,7 @@ class AttentionCall:
         self.mask, self.bias = self._split(mask, bias)
         self.scale, self.causal, self.softcap, self.sinks = scale, causal and mask is None, softcap, sinks
         self._replaced: torch.Tensor | None = None
+        self._square: torch.Tensor | None = None
         self._forget()
 
     def _split(self, mask: torch.Tensor | None, bias: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
@@ -197,49 +200,60 @@ class AttentionCall:
         """Hand on a z that somebody made from these very weights, in a pass of its own. Axes: (batch, head, query_pos, d_value)."""
         self._taken = output
 
-    def weigh(
-        self, scores: torch.Tensor, spare: torch.Tensor, where: tuple[slice, slice, slice, slice], *, logs: bool
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """From scale q.k of one block of rows to its weights, in place: one block of a pass that keeps none (`captures.corpus.sweep`).
+    def weigh(self, scores: torch.Tensor, spare: torch.Tensor, where: Where) -> tuple[torch.Tensor, torch.Tensor]:
+        """From scale q.k of one block of rows to its weights: one block of a pass that keeps none (`captures.corpus.sweep`).
+
+        All in bits, since exp2 is quick for any number, where the CPU's exp takes a hundred times as long for one whose result is nearly 0.
+        With the scores s as this leaves them, each row shifted by its largest so that none overflows,
+            p_ij = 2^(s_ij - lse_i) = w_ij 2^-lse_i
 
         Args:
-            scores: scale q.k; overwritten. Axes: (text, head, query, key).
-            spare: memory of the same shape.
+            scores: scale q.k / ln 2; overwritten by s. Axes: (text, head, query, key).
+            spare: memory of the same shape, for w.
             where: which texts, heads, queries and keys; no other key is seen by these queries.
-            logs: whether ln p is wanted.
-        Returns: p, and ln p (large and negative where p is 0) or None; in the memory of `scores` and `spare`.
+        Returns: w, and lse (text, head, query, 1); for a query that sees nothing w and lse are 0.
         """
         if self._replaced is not None:
-            pattern = scores.copy_(self._replaced[where])
-            return pattern, torch.log(pattern, out=spare).clamp_min_(_HIDDEN) if logs else None
+            weights = spare.copy_(self._replaced[where])
+            torch.log2(weights, out=scores).clamp_min_(_HIDDEN)
+            return weights, torch.zeros_like(scores[..., :1])
         self._add_extras(scores, where)
         empty = self._hide_unseen(scores, where)
-        sunk = None if self.sinks is None else scores.logsumexp(-1) - self.sinks[where[1]].to(self.wide)[:, None]
-        if not logs:
-            pattern = torch.softmax(scores, -1, out=spare)
-        else:
-            spare = torch.log_softmax(scores, -1, out=spare)
-            spare = spare if sunk is None else spare.add_(torch.nn.functional.logsigmoid(sunk)[..., None])
-            pattern, sunk = torch.exp(spare, out=scores), None
-        pattern = pattern if sunk is None else pattern.mul_(sunk.sigmoid()[..., None])
-        return pattern if empty is None else pattern.masked_fill_(empty, 0.0), spare if logs else None
+        most, sinks = scores.amax(-1, keepdim=True), None
+        if self.sinks is not None:
+            sinks = self.sinks[where[1]].to(self.wide)[:, None, None] / math.log(2)
+            most = torch.maximum(most, sinks)
+        weights = torch.exp2(scores.sub_(most), out=spare)
+        total = weights.sum(-1, keepdim=True)
+        total = total if sinks is None else total.add_(torch.exp2(sinks - most))
+        if empty is not None:
+            weights.masked_fill_(empty, 0.0)
+            total.masked_fill_(empty, 1.0)
+        return weights, total.log2_()
 
-    def _add_extras(self, scores: torch.Tensor, where: tuple[slice, slice, slice, slice]) -> None:
+    def _add_extras(self, scores: torch.Tensor, where: Where) -> None:
         if self.softcap is not None:
-            scores.div_(self.softcap).tanh_().mul_(self.softcap)
+            cap = self.softcap / math.log(2)
+            scores.div_(cap).tanh_().mul_(cap)
         if self.bias is not None:
-            scores.add_(_part(self.bias, where))
+            scores.add_(_part(self.bias, where), alpha=1 / math.log(2))
 
-    def _hide_unseen(self, scores: torch.Tensor, where: tuple[slice, slice, slice, slice]) -> torch.Tensor | None:
+    def _hide_unseen(self, scores: torch.Tensor, where: Where) -> torch.Tensor | None:
         """Unseen keys out of a block. Returns: which queries see none, (text, head, query, 1); None where each sees one."""
         if self.mask is None:
             if self.causal:
                 square = scores[..., where[2].start :]
-                square.masked_fill_(torch.ones(square.shape[-2:], dtype=torch.bool, device=square.device).triu(1), _HIDDEN)
+                square.add_(self._behind(square.shape[-1]))  # quicker than to fill in
             return None
         seen = _part(self.mask, where)
         scores.masked_fill_(~seen, _HIDDEN)
         return ~seen.any(-1, keepdim=True)
+
+    def _behind(self, size: int) -> torch.Tensor:
+        """What hides the keys after each of `size` queries when it is added to their scores."""
+        if self._square is None or len(self._square) < size:
+            self._square = torch.full((size, size), _HIDDEN, dtype=self.wide, device=self.query.device).triu(1)
+        return self._square[:size, :size]
 
     def hide(self, edges: torch.Tensor) -> None:
         """Let queries not see keys: their score becomes -inf and the rest of the row, a sink with it, takes over their weight.
@@ -294,7 +308,7 @@ def _fits(shape: torch.Size, whole: tuple[int, ...]) -> bool:
     return len(shape) <= len(whole) and all(a in (1, b) for a, b in zip(shape[::-1], whole[::-1], strict=False))
 
 
-def _part(tensor: torch.Tensor, where: tuple[slice, slice, slice, slice]) -> torch.Tensor:
+def _part(tensor: torch.Tensor, where: Where) -> torch.Tensor:
     """A block of what may be one for all texts or heads."""
     return tensor[tuple(one if size > 1 else _ALL for one, size in zip(where, tensor.shape, strict=True))]
 

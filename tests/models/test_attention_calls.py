@@ -94,6 +94,18 @@ def test_fused_statistics_of_an_edited_call_are_the_edited_patterns(case, share)
     statistics_agree(call, other.double(), 1.0)
 
 
+@pytest.mark.parametrize("times", [30.0, 300.0])
+@pytest.mark.parametrize(
+    "changes", [{}, {"sinks": torch.tensor([0.0, 50.0, -50.0, 400.0])}, {"bias": torch.linspace(-200, 200, 25).view(1, 1, 5, 5)}]
+)
+def test_statistics_of_very_large_scores_neither_overflow_nor_vanish(times, changes):
+    case = simple(**changes)
+    case = replace(case, query=case.query * times)
+    scores, pattern, _ = naive(case)
+    assert scores[scores > -torch.inf].abs().max() > 88  # where exp ends in float32
+    statistics_agree(case.call(), pattern, size_of(scores))
+
+
 def test_the_entropy_beside_a_sink_is_over_the_real_keys():
     """By hand: two keys with scores ln 1 and ln 2, a sink of ln 3: weights 1/6 and 2/6."""
     keys, sinks = torch.tensor([1.0, 2.0]).log()[None, None, :, None], torch.tensor([3.0]).log()

@@ -4,13 +4,15 @@
 reducer that wants something else of the rows, such as the most attended key, brings its own.
 """
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 
+from interp.captures.corpus import sweep
 from interp.captures.corpus.sweep import Rows
-from interp.measures.per_query import Beyond, Distance, DistanceVariance, Entropy, OneKey, Share, Within
+from interp.measures.per_query import Beyond, Distance, DistanceVariance, Entropy, OneKey, Share, Target, Within
 
 if TYPE_CHECKING:
     from interp.captures.corpus.pattern_statistics import PatternStatistics
@@ -32,51 +34,31 @@ def per_query(statistics: "PatternStatistics") -> torch.Tensor:
     return statistics.call.query.new_empty(statistics.call.shape[:3], dtype=statistics.call.wide)
 
 
-def at_keys(rows: Rows, targets: torch.Tensor) -> torch.Tensor:
-    """The weight of each query on a key of its own, 0 on one that it does not see; nan where there is none (-1).
-
-    Args:
-        targets: of all queries of all texts, axes (batch, query_pos).
-    """
-    targets = targets[rows.texts, rows.queries]
-    inside = (targets >= rows.keys.start) & (targets < rows.keys.stop)
-    index = (targets - rows.keys.start).masked_fill(~inside, 0)[:, None, :, None].expand(-1, rows.pattern.shape[1], -1, 1)
-    weights = rows.pattern.gather(-1, index)[..., 0].masked_fill(~inside[:, None], 0.0)
-    return weights.masked_fill((targets < 0)[:, None], torch.nan)
+def at_keys(rows: Rows, target: Target, statistics: "PatternStatistics") -> torch.Tensor:
+    """Each query's entry of `Rows.weights` at a key of its own; any number where there is none, or none that it sees."""
+    index = statistics.places(target)[rows.texts, rows.queries]
+    if statistics.call.mask is not None:
+        index = (index - rows.keys.start).clamp_(0, rows.keys.stop - rows.keys.start - 1)
+    return rows.weights.gather(-1, index[:, None, :, None].expand(-1, rows.weights.shape[1], -1, 1))[..., 0]
 
 
 def away(rows: Rows) -> torch.Tensor:
     """|i - j| of a block. Axes: (query, key)."""
-    places = (torch.arange(one.start, one.stop, device=rows.pattern.device, dtype=rows.pattern.dtype) for one in (rows.queries, rows.keys))
+    places = (torch.arange(one.start, one.stop, device=rows.weights.device, dtype=rows.weights.dtype) for one in (rows.queries, rows.keys))
     queries, keys = places
     return (queries[:, None] - keys).abs()
 
 
-def _one_key(ask: OneKey, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
-    return at_keys(rows, statistics.targets(ask.target))
-
-
 def _share(ask: Share, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
     norms = statistics.norms[rows.texts, rows.heads].to(rows.pattern.dtype)
-    targets = statistics.targets(ask.target)[rows.texts, rows.queries].clamp_min(0)
-    moved = at_keys(rows, statistics.targets(ask.target)) * norms.gather(-1, targets[:, None].expand(*norms.shape[:2], -1))
+    places = statistics.places(ask.target)[rows.texts, None, rows.queries]
     total = rows.once("moved", lambda: (rows.pattern @ norms[..., rows.keys, None])[..., 0])
+    moved = at_keys(rows, ask.target, statistics) * norms.gather(-1, places.expand(-1, norms.shape[1], -1))
     return moved / total.clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def _entropy(ask: Entropy, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
-    assert rows.logs is not None
-    return rows.logs.mul_(rows.pattern).sum(-1).neg_()  # nobody reads the logarithms after
-
-
 def _distance(ask: Distance, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
-    """With no key after its query it is i - sum_j p_ij j, counted from the block's first query so that near keys keep their digits."""
-    if not (statistics.call.causal and statistics.call.plain):
-        return (rows.pattern * away(rows)).sum(-1)
-    first, dtype, device = rows.queries.start, rows.pattern.dtype, rows.pattern.device
-    keys = torch.arange(rows.keys.start - first, rows.keys.stop - first, dtype=dtype, device=device)
-    queries = torch.arange(rows.queries.stop - first, dtype=dtype, device=device)
-    return queries - (rows.pattern.flatten(0, 2) @ keys).view(rows.pattern.shape[:3])
+    return (rows.pattern * away(rows)).sum(-1)
 
 
 def _distance_variance(ask: DistanceVariance, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
@@ -102,9 +84,7 @@ def _beyond(ask: Beyond, rows: Rows, statistics: "PatternStatistics") -> torch.T
 
 
 _FROM_ROWS: Mapping[type, Callable[[Any, Rows, "PatternStatistics"], torch.Tensor]] = {
-    OneKey: _one_key,
     Share: _share,
-    Entropy: _entropy,
     Distance: _distance,
     DistanceVariance: _distance_variance,
     Within: _within,
@@ -112,9 +92,65 @@ _FROM_ROWS: Mapping[type, Callable[[Any, Rows, "PatternStatistics"], torch.Tenso
 }
 
 
+# --- Three that need no pattern: taken of the weights as they are, and scaled when all blocks are through ---
+
+
+def _entropy_unscaled(ask: Entropy, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
+    products = torch.mul(rows.weights, rows.scores, out=rows.scores).sum(-1)  # nobody reads the scores after
+    return products if statistics.call.sinks is None else products - rows.lse[..., 0] * rows.weights.sum(-1)
+
+
+def _entropy_scaled(unscaled: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+    """- sum_j p_ij (s_ij - lse_i), from bits to nats; beside a sink the p_ij sum to less than 1."""
+    return unscaled.neg_().add_(lse if statistics.call.sinks is None else 0.0).mul_(math.log(2))
+
+
+def _distance_unscaled(ask: Distance, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
+    keys = statistics.numbers[statistics.call.shape[2] - rows.queries.start :][rows.keys]  # from the block's first query on
+    return (rows.weights.flatten(0, 2) @ keys).view(rows.weights.shape[:3])
+
+
+def _distance_scaled(unscaled: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+    """With no key after its query it is i - sum_j p_ij j, counted from the block's first query so that near keys keep their digits."""
+    n = unscaled.shape[-1]
+    return unscaled.neg_().add_(statistics.numbers[n : 2 * n].remainder(sweep.QUERIES))
+
+
+_UNSCALED: Mapping[type, Callable[[Any, Rows, "PatternStatistics"], torch.Tensor]] = {
+    OneKey: lambda ask, rows, statistics: at_keys(rows, ask.target, statistics),
+    Entropy: _entropy_unscaled,
+    Distance: _distance_unscaled,
+}
+_SCALED: Mapping[type, Callable[[torch.Tensor, torch.Tensor, "PatternStatistics"], torch.Tensor]] = {
+    OneKey: lambda unscaled, lse, statistics: unscaled,
+    Entropy: _entropy_scaled,
+    Distance: _distance_scaled,
+}
+
+
+def unscaled(asked: Hashable, statistics: "PatternStatistics") -> bool:
+    """Whether it is taken before anybody makes a pattern of the weights, and so first."""
+    simple = statistics.call.causal and statistics.call.plain
+    return isinstance(asked, OneKey | Entropy) or (isinstance(asked, Distance) and simple)
+
+
 def gather(asked: Hashable, gathered: torch.Tensor, rows: Rows, statistics: "PatternStatistics") -> None:
     """Put what a block gives to a definition of `per_query`, or to a taking of somebody's own, where it belongs."""
     if isinstance(asked, Taking):
         asked.add(gathered, rows, statistics)
     else:
-        gathered[rows.where] = _FROM_ROWS[type(asked)](asked, rows, statistics)
+        made = (_UNSCALED if unscaled(asked, statistics) else _FROM_ROWS)[type(asked)]
+        gathered[rows.where] = made(asked, rows, statistics)
+
+
+def finished(asked: Hashable, gathered: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+    """What all blocks gave: scaled, with 0 for a key that is not seen and nan for a query without one.
+
+    Args: lse: what `sweep` returned.
+    """
+    if unscaled(asked, statistics):
+        gathered = _SCALED[type(asked)](gathered.mul_(torch.exp2(-lse)), lse, statistics)
+    if isinstance(asked, OneKey | Share):
+        targets = statistics.targets(asked.target)
+        gathered = gathered.masked_fill_(~statistics.seen(targets), 0.0).masked_fill_((targets < 0)[:, None], torch.nan)
+    return gathered

@@ -22,7 +22,7 @@ from typing import Literal
 
 import torch
 
-from interp.captures.corpus.forms import Taking, gather, per_query
+from interp.captures.corpus.forms import Taking, finished, gather, per_query, unscaled
 from interp.captures.corpus.sweep import Rows, sweep
 from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic_named
 from interp.measures.per_query import Distance, Entropy, Offset, OneKey, Target
@@ -52,6 +52,7 @@ class PatternStatistics:
         self._asked = tuple(asked)
         self._taken: dict[Hashable, tuple[torch.Tensor, Way]] = {}
         self._targets: dict[Target, torch.Tensor] = {}
+        self._places: dict[Target, torch.Tensor] = {}
 
     def values(self, name: str) -> torch.Tensor:
         """A head statistic by its name, computed once however many ask for it. Axes: (batch, head, query_pos)."""
@@ -82,6 +83,12 @@ class PatternStatistics:
         return self.call.output_and_lse()[1]
 
     @cached_property
+    def numbers(self) -> torch.Tensor:
+        """-n to n for n queries."""
+        n = self.call.shape[2]
+        return torch.arange(-n, n + 1, dtype=self.call.wide, device=self.call.query.device)
+
+    @cached_property
     def norms(self) -> torch.Tensor:
         """||v_j W_O||. Axes: (batch, head, key_pos)."""
         return value_norms(self.call, self.w_o)
@@ -91,6 +98,24 @@ class PatternStatistics:
         if target not in self._targets:
             self._targets[target] = target.keys(self.ids)
         return self._targets[target]
+
+    def places(self, target: Target) -> torch.Tensor:
+        """The same as places in the text that can be read, whatever stands there for "none". Axes: (batch, query_pos)."""
+        if target not in self._places:
+            found, last = self.targets(target).clamp_min(0), self.call.shape[3] - 1
+            queries = torch.arange(found.shape[-1], device=found.device)
+            self._places[target] = torch.minimum(found, queries) if self.call.causal else found.clamp_max(last)
+        return self._places[target]
+
+    def seen(self, targets: torch.Tensor) -> torch.Tensor:
+        """True where a query sees its target. Axes: (batch, head or 1, query_pos)."""
+        if self.call.mask is None:
+            queries = torch.arange(targets.shape[-1], device=targets.device)
+            return ((targets <= queries) | (not self.call.causal))[:, None]
+        seen = self.call.mask
+        texts = max(seen.shape[0], targets.shape[0])
+        index = targets.clamp_min(0)[:, None, :, None].expand(texts, seen.shape[1], -1, 1)
+        return seen.expand(texts, -1, -1, -1).gather(-1, index)[..., 0]
 
     def _make_sure_of(self, asked: Iterable[Hashable]) -> None:
         missing = [each for each in dict.fromkeys(asked) if each not in self._taken]
@@ -103,14 +128,15 @@ class PatternStatistics:
             self._taken |= {each: (values, BLOCKS) for each, values in self._by_blocks(missing).items()}
 
     def _by_blocks(self, asked: list[Hashable]) -> dict[Hashable, torch.Tensor]:
+        asked = sorted(asked, key=lambda each: not unscaled(each, self))
         gathered = {each: each.empty(self) if isinstance(each, Taking) else per_query(self) for each in asked}
 
         def visit(rows: Rows) -> None:
             for each, values in gathered.items():
                 gather(each, values, rows, self)
 
-        sweep(self.call, visit, logs=Entropy() in gathered)
-        return gathered
+        lse = sweep(self.call, visit)
+        return {each: finished(each, values, lse, self) for each, values in gathered.items()}
 
     # --- The fused kernel ---
 
@@ -133,17 +159,8 @@ class PatternStatistics:
         call, targets = self.call, self.targets(target)
         index = targets.clamp_min(0)[:, None, :, None].expand(*call.key.shape[:2], -1, call.key.shape[-1])
         scores = (call.query.to(call.wide) * call.key.gather(2, index).to(call.wide)).sum(-1) * call.scale
-        weights = torch.exp(scores - self.lse).masked_fill(~self._seen(targets), 0.0)
+        weights = torch.exp(scores - self.lse).masked_fill(~self.seen(targets), 0.0)
         return weights.masked_fill((targets < 0)[:, None], torch.nan)
-
-    def _seen(self, targets: torch.Tensor) -> torch.Tensor:
-        if self.call.mask is None:
-            queries = torch.arange(targets.shape[-1], device=targets.device)
-            return ((targets <= queries) | (not self.call.causal))[:, None]
-        seen = self.call.mask
-        texts = max(seen.shape[0], targets.shape[0])
-        index = targets.clamp_min(0)[:, None, :, None].expand(texts, seen.shape[1], -1, 1)
-        return seen.expand(texts, -1, -1, -1).gather(-1, index)[..., 0]
 
     def _diagonal(self, offset: int) -> torch.Tensor:
         """p at a fixed offset without a gather: queries and keys are slices."""

@@ -7,6 +7,7 @@ alone, where the kernel run again with V = K, and again with V = features, costs
 64); it also serves where no kernel does: biases, soft caps, sinks, a pattern that was put in.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,21 +22,35 @@ ON_DEVICE = 1 << 26  # an accelerator wants large blocks
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Some rows of the pattern.
+    """Some rows of the pattern p = weights x scale.
 
     Attributes:
         texts, heads, queries, keys: which; all other keys have weight 0 for these queries.
-        pattern: axes (text, head, query, key).
-        logs: ln of it, a large negative number where it is 0; None when nobody needs it.
+        weights: the pattern before each row is scaled. Axes: (text, head, query, key).
+        scale: each row's factor, (text, head, query, 1).
+        scores, lse: log2 p = scores - lse; where p is 0 the scores are large and negative. The first who reads the scores may overwrite
+            them. Axes: (text, head, query, key), (text, head, query, 1).
     """
 
     texts: slice
     heads: slice
     queries: slice
     keys: slice
-    pattern: torch.Tensor
-    logs: torch.Tensor | None
+    weights: torch.Tensor
+    scale: torch.Tensor
+    scores: torch.Tensor
+    lse: torch.Tensor
     _kept: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def pattern(self) -> torch.Tensor:
+        """The rows themselves, made of the weights in place when somebody first wants them. Axes: (text, head, query, key)."""
+        return self.once("pattern", self._scaled)
+
+    def _scaled(self) -> torch.Tensor:
+        self.weights.mul_(self.scale)
+        self.scale.fill_(1.0)
+        return self.weights
 
     def once(self, name: str, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """What several statistics want of these rows, made once."""
@@ -49,18 +64,7 @@ class Rows:
         return self.texts, self.heads, self.queries
 
 
-class _Buffers:
-    """Memory that every block of a pass uses again: fresh memory for each costs as much as a product of matrices."""
-
-    def __init__(self, size: int, like: torch.Tensor, dtype: torch.dtype):
-        self.one, self.other = (torch.empty(size, dtype=dtype, device=like.device) for _ in range(2))
-
-    def shaped(self, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
-        size = shape[0] * shape[1] * shape[2]
-        return self.one[:size].view(shape), self.other[:size].view(shape)
-
-
-def sweep(call: AttentionCall, visit: Callable[[Rows], None], *, logs: bool = False) -> None:
+def sweep(call: AttentionCall, visit: Callable[[Rows], None]) -> torch.Tensor:
     """Show every row of a call's pattern to `visit` once, and leave the call with its output, so that no kernel runs for it.
 
     A block's tensors are overwritten by the next: what is to be kept is copied.
@@ -68,46 +72,58 @@ def sweep(call: AttentionCall, visit: Callable[[Rows], None], *, logs: bool = Fa
     Args:
         call: one attention sublayer at work.
         visit: takes what it wants from a block.
-        logs: whether `Rows.logs` is wanted.
+    Returns: `Rows.lse` of all rows, whose `Rows.scale` is 2^-lse. Axes: (batch, head, query_pos).
     """
     batch, heads, n, _ = call.shape
-    output = call.value.new_empty(batch, n, heads, call.value.shape[-1]).transpose(1, 2)
-    texts_at_once, heads_at_once = _group(call)
-    buffers = _Buffers(texts_at_once * heads_at_once * min(n, QUERIES) * call.shape[3], call.query, call.wide)
-    for texts in _slices(batch, texts_at_once):
-        for some in _slices(heads, heads_at_once):
-            for rows, values in _of_group(call, texts, some, buffers, logs):
-                weights = rows.pattern.flatten(0, 1)
-                output[rows.where] = torch.bmm(weights, values).unflatten(0, rows.pattern.shape[:2]).to(output.dtype)
-                visit(rows)
+    query, key, value = (one.to(call.wide).contiguous() for one in (call.query, call.key, call.value))
+    query, key = query * (call.scale / math.log(2)), key.transpose(-1, -2)
+    output = call.value.new_empty(batch, n, heads, value.shape[-1]).transpose(1, 2)
+    sums, buffers = query.new_empty(batch, heads, n), _Buffers(call)
+    for queries in _slices(n, QUERIES):
+        keys = _visible(call, queries)
+        for texts, some in _groups(call, queries, keys):
+            where = texts, some, queries
+            asking = query[where]
+            scores, spare = buffers.shaped(*asking.shape[:3], keys.stop - keys.start)
+            if not call.replaced:
+                torch.bmm(asking.flatten(0, 1), key[texts, some, :, keys].flatten(0, 1), out=scores.flatten(0, 1))
+            weights, lse = call.weigh(scores, spare, (*where, keys))
+            scale = torch.exp2(-lse)
+            moved = torch.bmm(weights.flatten(0, 1), value[texts, some, keys].flatten(0, 1)).unflatten(0, weights.shape[:2])
+            output[where], sums[where] = moved.mul_(scale), lse[..., 0]
+            visit(Rows(texts=texts, heads=some, queries=queries, keys=keys, weights=weights, scale=scale, scores=scores, lse=lse))
     call.take(output)
+    return sums
 
 
-def _group(call: AttentionCall) -> tuple[int, int]:
-    """How many texts, and how many heads of each, are in a block."""
-    batch, heads, n, keys = call.shape
-    allowed = NUMBERS * torch.get_num_threads() if call.query.device.type == "cpu" else ON_DEVICE
-    fit = max(1, allowed // (min(n, QUERIES) * keys))
-    return (min(batch, fit // heads), heads) if fit >= heads else (1, fit)
+class _Buffers:
+    """Memory that every block of a pass uses again: fresh memory for each costs as much as a product of matrices."""
+
+    def __init__(self, call: AttentionCall):
+        rows = min(call.shape[2], QUERIES) * call.shape[3]
+        size = max(rows, min(_allowed(call), call.shape[0] * call.shape[1] * rows))
+        self.one, self.other = (torch.empty(size, dtype=call.wide, device=call.query.device) for _ in range(2))
+
+    def shaped(self, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
+        size = math.prod(shape)
+        return self.one[:size].view(shape), self.other[:size].view(shape)
+
+
+def _allowed(call: AttentionCall) -> int:
+    """Numbers in a block."""
+    return NUMBERS * torch.get_num_threads() if call.query.device.type == "cpu" else ON_DEVICE
+
+
+def _groups(call: AttentionCall, queries: slice, keys: slice) -> Iterator[tuple[slice, slice]]:
+    """Texts and heads that are in a block together: whole texts where several fit."""
+    batch, heads = call.shape[:2]
+    fit = max(1, _allowed(call) // ((queries.stop - queries.start) * (keys.stop - keys.start)))
+    for texts in _slices(batch, max(1, fit // heads)):
+        yield from ((texts, some) for some in _slices(heads, min(heads, fit)))
 
 
 def _slices(n: int, size: int) -> list[slice]:
     return [slice(start, min(n, start + size)) for start in range(0, n, size)]
-
-
-def _of_group(call: AttentionCall, texts: slice, heads: slice, buffers: _Buffers, logs: bool) -> Iterator[tuple[Rows, torch.Tensor]]:
-    """The rows of some heads in some texts, and the values of the keys that they see. Axes of these: (text x head, key, d_value)."""
-    query, key, value = (one[texts, heads].to(call.wide).flatten(0, 1) for one in (call.query, call.key, call.value))
-    key = (key * call.scale).transpose(1, 2)
-    shape = call.query[texts, heads].shape[:2]
-    for queries in _slices(call.shape[2], QUERIES):
-        keys = _visible(call, queries)
-        scores, spare = buffers.shaped(len(query), queries.stop - queries.start, keys.stop - keys.start)
-        if not call.replaced:
-            torch.bmm(query[:, queries], key[:, :, keys], out=scores)
-        scores, spare = scores.unflatten(0, shape), spare.unflatten(0, shape)
-        pattern, logarithms = call.weigh(scores, spare, (texts, heads, queries, keys), logs=logs)
-        yield Rows(texts=texts, heads=heads, queries=queries, keys=keys, pattern=pattern, logs=logarithms), value[:, keys]
 
 
 def _visible(call: AttentionCall, queries: slice) -> slice:
