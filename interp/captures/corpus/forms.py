@@ -134,13 +134,19 @@ def unscaled(asked: Hashable, statistics: "PatternStatistics") -> bool:
     return isinstance(asked, OneKey | Entropy) or (isinstance(asked, Distance) and simple)
 
 
-def gather(asked: Hashable, gathered: torch.Tensor, rows: Rows, statistics: "PatternStatistics") -> None:
-    """Put what a block gives to a definition of `per_query`, or to a taking of somebody's own, where it belongs."""
+def gatherer(asked: Hashable, gathered: torch.Tensor, statistics: "PatternStatistics") -> Callable[[Rows], None]:
+    """What puts that which a block gives to a definition of `per_query`, or to a taking of somebody's own, where it belongs.
+
+    Made once for all blocks: to ask what an object is takes longer than some of them.
+    """
     if isinstance(asked, Taking):
-        asked.add(gathered, rows, statistics)
-    else:
-        made = (_UNSCALED if unscaled(asked, statistics) else _FROM_ROWS)[type(asked)]
+        return lambda rows: asked.add(gathered, rows, statistics)
+    made = (_UNSCALED if unscaled(asked, statistics) else _FROM_ROWS)[type(asked)]
+
+    def put(rows: Rows) -> None:
         gathered[rows.where] = made(asked, rows, statistics)
+
+    return put
 
 
 def finished(asked: Hashable, gathered: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:

@@ -22,7 +22,7 @@ from typing import Literal
 
 import torch
 
-from interp.captures.corpus.forms import Taking, finished, gather, per_query, unscaled
+from interp.captures.corpus.forms import Taking, finished, gatherer, per_query, unscaled
 from interp.captures.corpus.sweep import Rows, sweep
 from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic_named
 from interp.measures.per_query import Distance, Entropy, Offset, OneKey, Target
@@ -131,9 +131,11 @@ class PatternStatistics:
         asked = sorted(asked, key=lambda each: not unscaled(each, self))
         gathered = {each: each.empty(self) if isinstance(each, Taking) else per_query(self) for each in asked}
 
+        gatherers = [gatherer(each, values, self) for each, values in gathered.items()]
+
         def visit(rows: Rows) -> None:
-            for each, values in gathered.items():
-                gather(each, values, rows, self)
+            for put in gatherers:
+                put(rows)
 
         lse = sweep(self.call, visit)
         return {each: finished(each, values, lse, self) for each, values in gathered.items()}
