@@ -1,10 +1,10 @@
 """One pass over an attention sublayer's pattern, block by block: everything that is asked of it is taken while a block is there.
 
-A block is some texts, some heads, 64 queries and the keys that one of these queries may see; about a megabyte for each thread, so
-that it stays in the processor's cache. Each block is made once: scores, softmax, and from its weights the sublayer's own output z and
-whatever the visitor takes. In float32 or wider, whatever the model computes in. On a CPU this costs 1.6 to 1.9 times the fused kernel
-alone, where the kernel run again with V = K, and again with V = features, costs 2.7 times (measured at 1,024 and 4,096 tokens, d_head
-64); it also serves where no kernel does: biases, soft caps, sinks, a pattern that was put in.
+A block is some texts, some heads, 128 queries and the keys that one of these queries may see; one or two megabytes for each thread, so
+that it stays near the processor. Each block is made once: scores, weights (each row yet to be scaled), and from these the sublayer's own
+output z and whatever the visitor takes. In float32 or wider, whatever the model computes in. With five statistics this takes 1.6 times as
+long as the CPU's fused kernel alone at 1,024 tokens and 1.9 times at 4,096 (d_head 64, one thread), where the kernel run again with V = K,
+and again with V = features, takes 2.7 times; it also serves where no kernel does: biases, soft caps, sinks, a pattern that was put in.
 """
 
 import math
@@ -15,8 +15,8 @@ import torch
 
 from interp.models.attention import AttentionCall
 
-QUERIES = 64
-NUMBERS = 1 << 18  # in a block, for each thread: 1 MB in float32. Half and twice as much were slower.
+QUERIES = 128
+NUMBERS = 1 << 19  # in a block, for each thread: 2 MB in float32. 64 queries or half as much took 10 to 25 % longer.
 ON_DEVICE = 1 << 26  # an accelerator wants large blocks
 
 
