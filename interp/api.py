@@ -42,6 +42,7 @@ from interp.lab.dynamics import training
 from interp.lens.bridge import bridge
 from interp.lens.views import direct_logit_attribution, logit_lens
 from interp.models.constructed import constructed
+from interp.models.continuation import continued
 from interp.models.devices import DeviceMap
 from interp.models.load import load_model
 from interp.models.model import Model
@@ -63,6 +64,7 @@ __all__ = [
     "check",
     "compare",
     "constructed",
+    "continued",
     "direct_logit_attribution",
     "disambiguation",
     "effect",
