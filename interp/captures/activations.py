@@ -40,16 +40,8 @@ class Activations(Residual):
             form: "raw"; "moved": each weight times the norm of what it moves, rows made to sum to 1; "without_first".
         Raises: SiteError for a head or a form that does not exist; CheckFailed when patterns are disabled for this model.
         """
-        self.model.require("patterns")
         site = self.model.anatomy.head(head)
-        if form not in _FORMS:
-            raise SiteError(f"form={form!r} came; expected one of: {', '.join(_FORMS)}")
-        pattern = self.tensor("pattern", site.layer, site.stack)[site.index]
-        shown = {
-            "raw": lambda: pattern,
-            "moved": lambda: norm_weighted(pattern, self.value_norms(site.layer, site.stack)[site.index]),
-            "without_first": lambda: without_first(pattern),
-        }[form]()
+        shown = self.patterns(site.layer, site.stack, form)[site.index]
         queries = self.row(site.stack)
         keys = self.example if site.stack == "X" else queries
         coords = {"query_token": ("query_pos", list(queries.tokens)), "key_token": ("key_pos", list(keys.tokens)), "site": str(site)}
@@ -62,6 +54,23 @@ class Activations(Residual):
             coords=coords,
             row=queries,
         )
+
+    def patterns(self, layer: int, stack: Stack | None = None, form: Form = "raw") -> torch.Tensor:
+        """The attention of all heads of a layer, as a tensor; axes (head, query_pos, key_pos).
+
+        Args:
+            layer: from 0.
+            stack: "E", "D" or "X" in an encoder-decoder.
+            form: as in `pattern`.
+        Raises: as `pattern`.
+        """
+        self.model.require("patterns")
+        if form not in _FORMS:
+            raise SiteError(f"form={form!r} came; expected one of: {', '.join(_FORMS)}")
+        pattern = self.tensor("pattern", layer, stack)
+        if form == "moved":
+            return norm_weighted(pattern, self.value_norms(layer, stack))
+        return without_first(pattern) if form == "without_first" else pattern
 
     def head_map(self, statistic: str, stack: Stack | None = None) -> DataArray:
         """A statistic of every head on this text. Axes (layer, head).

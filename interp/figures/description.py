@@ -303,7 +303,69 @@ class Points(Titled):
         return f"from {low} to {high}"
 
 
-Description = HeatMap | Bars | Lines | Points
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mosaic(Titled):
+    """Many matrices of one size, small, in rows and columns: all heads of a model at a glance.
+
+    Args:
+        values: (row, column, inner row, inner column), kept as float32; NaN is a cell without a number.
+        row_labels, column_labels: of the matrices; names: of each matrix, (row, column).
+        row_title, column_title: what these are; inner_titles: what the rows and columns of a matrix are.
+        scale_title, units: what the colour stands for.
+        limits: the values at the two ends of the scale.
+        marks: (row, column) of matrices to outline.
+    Raises: DataError for labels, names or marks that do not fit, values outside of the limits, and infinite values.
+
+    Example:
+        >>> Mosaic(title="Heads", values=np.zeros((1, 2, 3, 3)), row_labels=["0"], column_labels=["0", "1"], names=[["L0H0", "L0H1"]],
+        ...     scale_title="weight", limits=(0, 1)).alt
+        'Heads. 1 by 2 small heat maps of weight, 3 by 3 cells each (row by column): the largest value is 0 (L0H0).'
+    """
+
+    values: np.ndarray
+    row_labels: Sequence[str]
+    column_labels: Sequence[str]
+    names: Sequence[Sequence[str]]
+    row_title: str = "row"
+    column_title: str = "column"
+    inner_titles: tuple[str, str] = ("row", "column")
+    scale_title: str
+    units: str = "1"
+    limits: tuple[float | int, float | int]
+    marks: Sequence[tuple[int, int]] = ()
+
+    def __post_init__(self) -> None:
+        values = _numbers(self.values, np.float32, axes=4, what="mosaic")
+        names = tuple(tuple(row) for row in self.names)
+        _set(self, values=values, names=names, marks=tuple(self.marks))
+        _set(self, row_labels=tuple(self.row_labels), column_labels=tuple(self.column_labels))
+        rows, columns = values.shape[:2]
+        _check_labels("row labels", self.row_labels, rows, "rows of matrices")
+        _check_labels("column labels", self.column_labels, columns, "columns of matrices")
+        if [len(row) for row in names] != [columns] * rows:
+            raise DataError(f"names of {[len(row) for row in names]} matrices came; expected {rows} rows of {columns}")
+        if any(not (0 <= row < rows and 0 <= column < columns) for row, column in self.marks):
+            raise DataError(f"marks {self.marks} came; expected places among {rows} rows by {columns} columns of matrices")
+        _check_limits(self.limits, values, diverging=False)
+
+    @property
+    def quantity(self) -> str:
+        """What the colour stands for, with its unit."""
+        return quantity(self.scale_title, self.units)
+
+    @property
+    def alt(self) -> str:
+        """The figure in words: title, sizes, the largest value and where it is, caption."""
+        rows, columns, inner_rows, inner_columns = self.values.shape
+        start = f"{self.title}. {rows} by {columns} small heat maps of {self.quantity}, {inner_rows} by {inner_columns} cells each"
+        told = f"{start} ({' by '.join(self.inner_titles)})"
+        if np.isnan(self.values).all():
+            return _sentences(f"{told}, without any number", self.footer)
+        row, column, *_ = np.unravel_index(np.nanargmax(self.values), self.values.shape)
+        return _sentences(f"{told}: the largest value is {np.nanmax(self.values):.3g} ({self.names[int(row)][int(column)]})", self.footer)
+
+
+Description = HeatMap | Mosaic | Bars | Lines | Points
 
 
 def _set(frozen: object, **fields: object) -> None:

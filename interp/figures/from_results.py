@@ -13,7 +13,7 @@ from interp.core.errors import DataError, SiteError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray
 from interp.core.sites import Site, head_site
-from interp.figures.description import Bars, HeatMap, Lines, Reference, Series
+from interp.figures.description import Bars, HeatMap, Lines, Mosaic, Reference, Series
 
 
 def head_map(result: DataArray, *, diverging: bool | None = None, marks: Iterable[str] = (), title: str | None = None) -> HeatMap:
@@ -54,11 +54,12 @@ def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap
     Args:
         result: axes (query_pos, key_pos); tokens in the coordinates `query_token` and `key_token`, else positions are written.
             Probabilities are drawn on a scale from 0 to 1, so that two patterns can be compared; scores on one centred on 0,
-            a masked score (-inf) as a cell without a number.
+            a masked score (-inf) as a cell without a number. A difference of two heads is centred on 0.
     Raises: DataError for other axes.
     """
     result = _with_axes(result, "query_pos", "key_pos")
-    probability = _units(result) == "probability" and not bool((result.values < 0).any())  # else a difference of two
+    difference = str(result.name) == "pattern_difference" or (_units(result) == "probability" and bool((result.values < 0).any()))
+    probability = _units(result) == "probability" and not difference
     of_queries, of_keys = (", target", ", source") if _stack(result) == "X" else ("", "")
     return HeatMap(
         values=np.where(np.isneginf(result.values), np.nan, result.values),
@@ -66,11 +67,38 @@ def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap
         column_labels=_labels(result, "key_pos", "key_token"),
         row_title=f"query {'token' if 'query_token' in result.coords else 'position'}{of_queries}",
         column_title=f"key {'token' if 'key_token' in result.coords else 'position'}{of_keys}",
-        diverging=not probability and bool((result.values < 0).any()),
+        diverging=difference or (not probability and bool((result.values < 0).any())),
         limits=(0.0, 1.0) if probability else None,
         scale_title=_long_name(result),
         units=_units(result),
         **_words(result, title),
+    )
+
+
+def pattern_mosaic(result: DataArray, *, marks: Iterable[str] = (), title: str | None = None) -> Mosaic:
+    """The patterns of all heads of a stack, small: layers as rows, layer 0 at the top, heads as columns.
+
+    Args:
+        result: axes (layer, head, query_pos, key_pos), from 0 to 1.
+        marks: heads to outline, such as "L5H1".
+        title: None takes the result's long name.
+    Raises: DataError for other axes; SiteError for a marked head that is not in the result.
+    """
+    result = _with_axes(result, "layer", "head", "query_pos", "key_pos")
+    of_queries, of_keys = ("target", "source") if _stack(result) == "X" else ("query", "key")
+    return Mosaic(
+        values=result.values,
+        row_labels=_labels(result, "layer"),
+        column_labels=_labels(result, "head"),
+        names=[[str(name) for name in row] for row in result["site"].values],
+        row_title="layer",
+        column_title="head",
+        inner_titles=(of_queries, of_keys),
+        limits=(0.0, 1.0),
+        marks=[_place(result, mark) for mark in marks],
+        scale_title=_long_name(result),
+        units=_units(result),
+        **_words(result, title if title is not None else f"{_long_name(result).capitalize()} of all heads{_stack_name(result)}"),
     )
 
 
@@ -100,6 +128,41 @@ def expert_map(result: DataArray, *, title: str | None = None) -> HeatMap:
         scale_title=str(result.name or "share").replace("_", " "),
         units=_units(result),
         **_words(result, title),
+    )
+
+
+MOST_TOKENS = 48
+
+
+def token_bars(result: DataArray, *, title: str | None = None) -> Bars:
+    """A number at each token of a text, in its order; of a long text the 48 tokens around the largest number.
+
+    Args: result: axis (pos), tokens in the coordinate `token`; a token without a number (nan) is left out.
+    Raises: DataError for other axes, or no number at all.
+
+    Example:
+        >>> from interp.core.results import labelled
+        >>> about = {"long_name": "activation", "units": "1", "coords": {"token": ("pos", ["a", " b"])}}
+        >>> token_bars(labelled([0.5, 2.0], ["pos"], name="a", **about)).labels
+        ('0 a', '1 b')
+    """
+    result = _with_axes(result, "pos")
+    there = np.flatnonzero(np.isfinite(result.values))
+    if not len(there):
+        raise DataError("no token has a number; expected one at least")
+    most = int(result.values[there].argmax())
+    start = min(max(0, most - MOST_TOKENS // 2), max(0, len(there) - MOST_TOKENS))
+    drawn = there[start : start + MOST_TOKENS]
+    tokens = _labels(result, "pos", "token")
+    note = "" if len(drawn) == len(tokens) else f"{len(drawn)} of {len(tokens)} tokens: "
+    note += "" if not note else "around the largest." if len(there) > MOST_TOKENS else "those that have a number."
+    return Bars(
+        labels=[f"{at} {tokens[at].strip(' ') or tokens[at]}" for at in drawn],
+        values=result.values[drawn],
+        label_title="token",
+        value_title=_long_name(result),
+        units=_units(result),
+        **_words(result.assign_attrs(note=note), title),
     )
 
 
@@ -226,7 +289,7 @@ _STACKS = {"": "", "E": ", encoder", "D": ", decoder", "X": ", cross-attention"}
 def _stack(result: DataArray) -> str:
     """The letter of the stack in the result's `site`; "" where it names none."""
     sites = result.coords["site"].values.reshape(-1) if "site" in result.coords else []
-    return Site.parse(str(sites[0])).stack if len(sites) else ""
+    return Site.parse(str(sites[0]).partition(" ")[0]).stack if len(sites) else ""  # "L2H3 less L0H1": both are of one stack
 
 
 def _stack_name(result: DataArray) -> str:
@@ -247,7 +310,7 @@ def _words(result: DataArray, title: str | None, stack: str = "") -> dict[str, A
 
 
 def _caption(result: DataArray) -> str:
-    parts = []
+    parts = [str(result.attrs["note"])] if result.attrs.get("note") else []
     if "provenance" in result.attrs:
         made = _provenance(result.attrs["provenance"])
         seed = "" if made.seed is None else f", seed {made.seed}"

@@ -63,7 +63,7 @@ def isolated(text: str) -> str:
     return f"\u2068{text}\u2069" if leftward else text
 
 
-def ticks(labels: Sequence[str], most: int = MOST_LABELS) -> list[int]:
+def ticks(labels: Sequence[object], most: int = MOST_LABELS) -> list[int]:
     """Places of the labels to write: all of them, or every k-th where there are more than `most`.
 
     Example:

@@ -18,7 +18,7 @@ from interp.figures.description import Bars, Description, Reference
 from interp.figures.figure import Figure
 from interp.figures.forest import forest
 from interp.figures.from_profile import distance_bars, histogram_bars, label_bars
-from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map
+from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map, pattern_mosaic, token_bars
 from interp.figures.hierarchy import sense_lines, task_lines
 from interp.figures.relations import relation_bars
 from interp.figures.stream import depth_map, loss_rows, patch_map, similarity_map
@@ -26,8 +26,10 @@ from interp.figures.stream import depth_map, loss_rows, patch_map, similarity_ma
 _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
     ("layer", "head"): head_map,
     ("query_pos", "key_pos"): attention_pattern,
+    ("layer", "head", "query_pos", "key_pos"): pattern_mosaic,
     ("pos", "expert"): expert_map,
     ("pos", "neuron"): neuron_map,
+    ("pos",): token_bars,
     ("component",): contribution_bars,
     ("depth", "pos"): depth_map,
     ("depth", "other_depth"): similarity_map,

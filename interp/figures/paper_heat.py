@@ -75,16 +75,19 @@ def _height(rows: int, cell_mm: float, title_mm: float) -> float:
 
 
 def _side(names: Sequence[str], length_mm: float, *, turned: bool) -> Labels:
-    size = label_size(length_mm / len(names))
-    places = ticks(names, most=min(MOST_LABELS, max(1, math.floor(length_mm / line_mm(size) + 1e-6))))
+    named = [at for at, name in enumerate(names) if name] or [0]
+    size = label_size(length_mm / len(named))
+    places = [named[at] for at in ticks(named, most=min(MOST_LABELS, max(1, math.floor(length_mm / line_mm(size) + 1e-6))))]
     texts = [names[at] for at in places]
     return Labels(places=places, texts=texts, size=size, turned=turned, room_mm=widest_mm(texts, size))
 
 
 def _columns(names: Sequence[str], across_mm: float) -> Labels:
     """Labels side by side where all fit, else turned by a quarter, read from below."""
-    if len(names) <= MOST_LABELS and widest_mm(names, TEXT_PT) + 2 * GAP_MM / 3 <= across_mm / len(names):
-        return Labels(places=list(range(len(names))), texts=list(names), size=TEXT_PT, turned=False, room_mm=line_mm(TEXT_PT))
+    named = [at for at, name in enumerate(names) if name] or [0]
+    if len(named) <= MOST_LABELS and widest_mm(names, TEXT_PT) + 2 * GAP_MM / 3 <= across_mm / len(named):
+        texts = [names[at] for at in named]
+        return Labels(places=named, texts=texts, size=TEXT_PT, turned=False, room_mm=line_mm(TEXT_PT))
     return _side(names, across_mm, turned=True)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from interp.core.errors import DataError
-from interp.figures.description import Bars, Description, HeatMap, Lines, Points, Reference, Series
-from interp.figures.labels import MOST_CHARACTERS, escaped, isolated, shortened, shown, ticks
+from interp.figures.description import Bars, Description, HeatMap, Lines, Mosaic, Points, Reference, Series
+from interp.figures.labels import MOST_CHARACTERS, MOST_LABELS, escaped, isolated, shortened, shown, ticks
+from interp.figures.picture import picture
 from interp.figures.scales import (
     DASHES,
     LEAST_PX,
@@ -31,10 +32,11 @@ from interp.figures.scales import (
 
 MOST_CLICKABLE_CELLS = 10_000
 MANY_POINTS = 2_000
+_MOST_COLUMNS = 32  # labels side by side, which half a page bears
 _MOST_ACROSS = 18  # characters of a column's label
 _MOST_IN_CELL = 10  # characters written in a cell
 _FIT_IN_CELLS = 150  # characters of a row's cells side by side, in a chart some 1,200 px wide
-_FIT_ACROSS = 64  # characters of all columns' labels side by side, in a chart some 700 px wide
+_FIT_ACROSS = 24  # characters of all columns' labels side by side, in a chart of half a page on a laptop
 _CLEAR = "rgba(0, 0, 0, 0)"
 _GRID = translucent(RULE, 0.3)
 _BOTH = (("white", 5), ("black", 2))  # black on white: seen on light and dark, and on every bar and cell
@@ -59,6 +61,8 @@ def to_plotly(description: Description, *, clickable: bool = False) -> go.Figure
         figure = _heat_map(description)
         if clickable:
             _add_points(figure, description)
+    elif isinstance(description, Mosaic):
+        figure = _mosaic(description)  # so can each of its matrices
     elif isinstance(description, Points):
         figure = _points(description)  # they can be clicked as they are
     elif clickable:
@@ -144,6 +148,42 @@ def _add_points(figure: go.Figure, heat: HeatMap) -> None:
     figure.update_layout(hoverdistance=-1)  # a click between two points goes to the nearest: the cell that it is in
 
 
+def _mosaic(mosaic: Mosaic) -> go.Figure:
+    """All matrices as one picture, with a clear point over each that tells its name and can be clicked."""
+    low, high = (float(end) for end in mosaic.limits)
+    rows, columns = mosaic.values.shape[:2]
+    places_down, places_across = (places.ravel() for places in np.indices((rows, columns), dtype=np.float32))
+    largest = np.nanmax(mosaic.values, axis=(2, 3), initial=-np.inf).ravel()
+    texts = [f"{escaped(name)}<br>largest {value:.3g}" for name, value in zip(np.ravel(mosaic.names).tolist(), largest, strict=True)]
+    clear = {"marker": {"opacity": 0}}
+    figure = go.Figure(
+        go.Scatter(
+            x=places_across,
+            y=places_down,
+            text=texts,
+            mode="markers",
+            marker={"size": 24, "opacity": 0, "color": RULE},
+            selected=clear,
+            unselected=clear,
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    scale = {"colorscale": stops(diverging=False), "cmin": low, "cmax": high, "showscale": True}
+    bar = {"title": {"text": _folded(mosaic.quantity, 40), "side": "right"}, "thickness": 14, "outlinewidth": 0}
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker={**scale, "color": [low], "colorbar": bar}, showlegend=False)
+    frame = {"x": -0.5, "y": -0.5, "sizex": columns, "sizey": rows, "xref": "x", "yref": "y", "yanchor": "top"}
+    figure.add_layout_image(source=picture(mosaic), sizing="stretch", layer="below", **frame)
+    figure.update_xaxes(title=escaped(mosaic.column_title), range=[-0.5, columns - 0.5], **_written(mosaic.column_labels, across=True))
+    figure.update_yaxes(title=escaped(mosaic.row_title), range=[rows - 0.5, -0.5], **_written(mosaic.row_labels))
+    for row, column in mosaic.marks:
+        for colour, width in _BOTH:
+            corners = {"x0": column - 0.49, "x1": column + 0.49, "y0": row - 0.49, "y1": row + 0.49}
+            figure.add_shape(type="rect", **corners, line={"color": colour, "width": width})
+    height = int(min(max(78 * rows, 240), 900))
+    return figure.update_layout(height=height + 150, plot_bgcolor=_CLEAR, hoverdistance=-1)
+
+
 def _bars(bars: Bars) -> go.Figure:
     places = np.arange(len(bars.values), dtype=np.float32)
     colours = [POSITIVE if value >= 0 else NEGATIVE for value in bars.values]
@@ -218,7 +258,7 @@ def _add_band(figure: go.Figure, lines: Lines, line: Series, colour: str) -> Non
 
 def _written(labels: Sequence[str], *, across: bool = False) -> dict[str, Any]:
     """An axis with labels at whole numbers, thinned where there are too many to read, turned where they do not fit side by side."""
-    places = ticks(labels)
+    places = ticks(labels, _MOST_COLUMNS if across else MOST_LABELS)
     texts = [shortened(shown(labels[at]), _MOST_ACROSS if across else MOST_CHARACTERS) for at in places]
     font = {"size": TEXT_PX if len(places) <= 32 else LEAST_PX}
     turned = {"tickangle": -90 if max(map(len, texts)) * len(texts) > _FIT_ACROSS else 0} if across else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.figures.description import Bars, Description, HeatMap, Lines, Points, Reference
+from interp.figures.description import Bars, Description, HeatMap, Lines, Mosaic, Points, Reference
 
 
 def to_csv(description: Description) -> str:
@@ -31,6 +31,8 @@ def to_csv(description: Description) -> str:
 def _lines_of(description: Description) -> Iterator[list[Any]]:
     if isinstance(description, HeatMap):
         return _cells(description)
+    if isinstance(description, Mosaic):
+        return _tiles(description)
     if isinstance(description, Points):
         return _things(description)
     return _bars(description) if isinstance(description, Bars) else _points(description)
@@ -44,6 +46,12 @@ def _cells(heat: HeatMap) -> Iterator[list[Any]]:
         mark = [int((row, column) in marked)] if marked else []
         text = [] if heat.texts is None else [heat.texts[row][column]]
         yield [row, column, heat.row_labels[row], heat.column_labels[column], _number(value), *mark, *text]
+
+
+def _tiles(mosaic: Mosaic) -> Iterator[list[Any]]:
+    yield ["name", *(f"{title} index" for title in mosaic.inner_titles), mosaic.quantity]
+    for (row, column, inner_row, inner_column), value in np.ndenumerate(mosaic.values):
+        yield [mosaic.names[row][column], inner_row, inner_column, _number(value)]
 
 
 def _bars(bars: Bars) -> Iterator[list[Any]]:

@@ -71,7 +71,7 @@ def _by_layer(model: Model, sort: Sort, k: int) -> _Found:
     """Effects and ids of what is promoted and suppressed, (neuron, rank), by layer and expert."""
     found: _Found = {}
     for sublayer, W_out in _weights(model, sort):
-        found.setdefault(sublayer.layer, []).append(_ranked(model, sublayer, W_out, k))
+        found.setdefault(sublayer.layer, []).append(ranked(model, sublayer, W_out, k))
     return found
 
 
@@ -105,7 +105,8 @@ def _weights(model: Model, sort: Sort) -> Iterator[tuple[Sublayer, torch.Tensor]
             yield ffn, experts.shared_W_out(module)
 
 
-def _ranked(model: Model, sublayer: Sublayer, W_out: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:
+def ranked(model: Model, sublayer: Sublayer, W_out: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:
+    """Effects and token ids of the k that each row of W_out raises most, then of the k that it lowers most; axes (row, rank)."""
     directions = W_out
     for norm in norms_after(model, sublayer):
         directions = at_scale_one(model.at(norm), model.anatomy.d_model)(directions.to(next(model.at(norm).parameters(), W_out).device))
