@@ -2,7 +2,8 @@
 
     app             theme, navigation, in the sidebar the model or the run; then one of the pages
     links           the pages by name, so that one can point to another
-    views/prompt    what a model does on one text, an encoder-decoder on two: heads, neurons, experts
+    views/prompt    where heads look on one text, in an encoder-decoder on two; what a router chooses
+    views/ffn       what neurons do on it: the strongest, one of them, a mixture's experts
     views/residual  the stream: contributions toward a token, logit lens, sizes and likeness by layer
     views/interventions  parts switched off, edges hidden, patches from another text: before and after, side by side
     views/hierarchy tasks read by layer, the order in which they arise, what brings a word's sense

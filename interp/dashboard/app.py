@@ -13,6 +13,7 @@ from interp.dashboard import ahead, links
 
 VIEWS = {
     "prompt": "interp.dashboard.views.prompt",
+    "ffn": "interp.dashboard.views.ffn",
     "residual": "interp.dashboard.views.residual",
     "interventions": "interp.dashboard.views.interventions",
     "hierarchy": "interp.dashboard.views.hierarchy",

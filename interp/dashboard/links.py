@@ -22,6 +22,7 @@ class Entry:
 
 ENTRIES: Mapping[str, Entry] = {
     "prompt": Entry(title="Prompt", icon=":material/text_fields:"),
+    "ffn": Entry(title="FFN", icon=":material/blur_on:"),
     "residual": Entry(title="Residual", icon=":material/stacked_line_chart:"),
     "interventions": Entry(title="Interventions", icon=":material/healing:"),
     "hierarchy": Entry(title="Hierarchy", icon=":material/stairs:"),

@@ -6,7 +6,13 @@ from pathlib import Path
 
 PAGES = {
     "prompt-heads": "/?head=L0H2&statistic=previous",
-    "prompt-neurons": "/?view=Neurons&layer=2",
+    "prompt-difference": "/?head=L3H5&less=L1H3&text=The+old+man+looked+at+the+sea+and+the+old+man+looked+at+the+boat",
+    "prompt-all-heads": "/?view=All+heads",
+    "prompt-cross-attention": "/?model=en-zh&head=XL2H3",
+    "prompt-routing": "/?model=small-moe&view=Routing",
+    "ffn-neurons": "/ffn?layer=2",
+    "ffn-one-neuron": "/ffn?view=One+neuron",
+    "ffn-experts": "/ffn?model=small-moe&view=Experts",
     "prompt-long": "/?text=" + "The+old+man+looked+at+the+sea+and+said+nothing+to+her.+" * 6,
     "prompt-minilm": "/?model=minilm&head=L2H10&form=moved",
     "residual-contributions": "/residual?by=head&against=in",

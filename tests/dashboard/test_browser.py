@@ -48,6 +48,21 @@ def test_a_sentence_a_click_and_the_files(browser_page, address, tmp_path):
     value = next(name for name in rows[0] if name.endswith("[probability]"))
     np.testing.assert_allclose([float(row[value]) for row in rows], expected.ravel(), atol=1e-6)
 
+    page.mouse.click(*page.evaluate(PLACE, [2, 5]))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.get_by_text("L3H6 · entropy of attention").wait_for(timeout=15_000)
+    assert "head=L3H6" in page.url
+    seen = api.capture(api.load(), SENTENCE)
+    row = seen.pattern("L3H6").values[4]
+    page.wait_for_function(TITLED, arg="Attention, L3H6", timeout=15_000)
+    page.locator(".lines .queries .word").nth(4).hover()
+    token, most = seen.example.tokens[4].strip(), int(row.argmax())
+    told = f"{token} (4) looks at {seen.example.tokens[most].strip()} ({most}) {row[most]:.2f}"
+    page.locator(".lines .told", has_text=told).wait_for(timeout=5_000)
+    assert page.locator(".lines svg path").count() == int((row >= 0.02).sum())
+    assert page.locator(".lines b").count() == 0
+
 
 def _download(page, suffix, folder):
     """The file behind the second figure's button, one column wide."""

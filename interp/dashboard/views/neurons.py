@@ -1,6 +1,7 @@
 """Which FFN neurons does this text switch on, and how many of them at once?"""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -33,14 +34,14 @@ def show(seen: Activations, stack: Stack) -> None:
     left, right = st.columns([6, 5], gap="large")
     with left:
         _strongest(seen, layer, stack)
-    with right:
-        _sparsity(seen, layers, stack)
         table(
             f"Largest activations of layer {layer}{stacks.of(stack)}",
             seen.tensor("post", layer, stack),
             seen.row(stack).tokens,
             lambda neuron: str(Site(stack=stack, layer=layer, kind="neuron", index=neuron)),
         )
+    with right:
+        _sparsity(seen, layers, stack)
 
 
 def layers_with(anatomy: Anatomy, stack: Stack, *, experts: bool) -> list[int]:
@@ -86,17 +87,29 @@ def strongest(post: Tensor) -> list[int]:
 def table(title: str, post: Tensor, tokens: Sequence[str], name: Callable[[int], str]) -> None:
     """The largest activations, with where they are. Args: post: (pos, neuron); tokens: one for each of its rows."""
     top = top_neurons(post, MOST)
+    names = [name(neuron) for _, neuron, _ in top]
     st.markdown(f"**{literal(title)}**")
     st.dataframe(
         {
-            "neuron": [name(neuron) for _, neuron, _ in top],
+            "neuron": names,
             "position": [pos for pos, _, _ in top],
             "token": [tokens[pos] for pos, _, _ in top],
             "activation": [value for _, _, value in top],
         },
         hide_index=True,
         column_config={"activation": st.column_config.NumberColumn(format="%.3f")},
+        key="largest",
+        on_select=partial(_open, names),
+        selection_mode="single-row",
     )
+    st.caption("Choose a row to open its neuron.")
+
+
+def _open(names: list[str]) -> None:
+    rows = st.session_state["largest"].selection.rows
+    if rows:
+        st.session_state["neuron"] = names[rows[0]]
+        st.session_state["view"] = "One neuron"
 
 
 def heat(seen: Activations, result: DataArray, labels: list[str], title: str) -> HeatMap:

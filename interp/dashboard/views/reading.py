@@ -48,11 +48,18 @@ def typed(key: str, label: str, default: str, *, placeholder: str, help: str | N
         if there is not None and there == st.session_state.get(f"default {key}"):
             st.session_state[key] = st.session_state[f"kept {key}"] = default
         st.session_state[f"default {key}"] = default
-    if key not in st.query_params:
+    if f"next {key}" in st.session_state:
+        st.session_state[key] = st.session_state.pop(f"next {key}")
+    elif key not in st.query_params:
         st.session_state.setdefault(key, st.session_state.get(f"kept {key}", default))
     text = st.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help) or ""
     st.session_state[f"kept {key}"] = text
     return text
+
+
+def replace(key: str, text: str) -> None:
+    """Put another text into a field, when the page is run next: a widget that stands on the page cannot be changed any more."""
+    st.session_state[f"next {key}"] = text
 
 
 def _target() -> str:
