@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from interp.core.errors import CheckFailed, InterpError
 from interp.dashboard import links
@@ -55,6 +56,16 @@ def follow_link(key: str, options: Mapping[Any, str] | Sequence[str], what: str)
         return
     there = f"{labels[0]} to {labels[-1]}" if len(labels) > 8 else ", ".join(labels)
     st.warning(literal(f"The link asks for {what} {asked!r}, which is not here; expected one of: {there}."), icon=":material/link_off:")
+
+
+def into_address(key: str) -> None:
+    """Put a choice into the address that was made before its widget came onto the page, such as by a click in another view.
+
+    A widget writes there what is chosen in it later; then it is bound, and nobody else may.
+    """
+    if key in st.session_state and key not in st.query_params:
+        with suppress(StreamlitAPIException):
+            st.query_params[key] = str(st.session_state[key])
 
 
 def _sentence(error: InterpError) -> str:

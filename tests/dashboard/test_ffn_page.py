@@ -99,6 +99,11 @@ def test_an_experts_neuron():
     assert "among all expert neurons" in words(page, "subheader")
 
 
+def test_a_mixture_opens_on_its_experts():
+    assert "takes" in words(opened("small-moe"), "caption")
+    assert not opened("small-moe").info
+
+
 def test_an_encoders_neuron_promotes_nothing_and_says_so():
     page = opened("en-zh", view="One neuron", stack="encoder", neuron="EL1N3")
     assert "is the encoder's, which writes no tokens" in words(page, "info")

@@ -34,6 +34,6 @@ def _view(seen: Activations) -> None:
 def _chosen_view(anatomy: Anatomy) -> str:
     views = [name for name in VIEWS if name != "Experts" or anatomy.n_experts]
     follow_link("view", views, "the view")
-    return st.segmented_control(
-        "View", views, default=views[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
-    )
+    mixed = anatomy.n_experts and not neurons.layers_with(anatomy, anatomy.main.stack, experts=False)
+    first = "Experts" if mixed else "Neurons"
+    return st.segmented_control("View", views, default=first, required=True, key="view", bind="query-params", label_visibility="collapsed")

@@ -13,7 +13,7 @@ from interp.core.results import DataArray
 from interp.core.sites import Stack, head_site
 from interp.dashboard import footer
 from interp.dashboard.views import arrow_keys, stacks, word_lines
-from interp.dashboard.words import follow_link, in_plain_words, literal
+from interp.dashboard.words import follow_link, in_plain_words, into_address, literal
 from interp.figures.description import quantity
 from interp.figures.figure import Figure
 from interp.figures.from_results import attention_pattern, head_map
@@ -65,6 +65,7 @@ def _choices(seen: Activations, stack: Stack) -> tuple[str, str, Form, str | Non
     statistics = {name: known.long_name for name, known in HEAD_STATISTICS.items() if stack != "X" or name == "entropy"}
     follow_link("statistic", statistics, "the statistic")
     follow_link("head", heads, "the head")
+    into_address("head")
     left, right = st.columns([5, 6], gap="large", vertical_alignment="bottom")
     wide, narrow = left.columns([2, 1])
     statistic = wide.selectbox(

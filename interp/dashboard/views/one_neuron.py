@@ -17,7 +17,7 @@ from interp.core.sites import Stack
 from interp.dashboard import footer
 from interp.dashboard.atlas import excerpts, run
 from interp.dashboard.atlas.neuron import PROMOTED
-from interp.dashboard.words import in_plain_words, literal
+from interp.dashboard.words import in_plain_words, into_address, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import histogram_bars, label_bars
 from interp.figures.from_results import token_bars
@@ -49,6 +49,7 @@ def _choose(seen: Activations, stack: Stack) -> Place:
     example = strongest_at(seen, stack or None)
     if str(st.session_state.get("neuron") or example)[:1] != example[:1]:
         st.session_state.pop("neuron", None)  # of the other stack
+    into_address("neuron")
     help = f"Such as {example}, the strongest on this text; layers and neurons count from 0."
     written = st.text_input("Neuron", key="neuron", bind="query-params", width=180, placeholder=example, help=help)
     return place_of(seen.model, (written or "").strip() or example)
