@@ -48,10 +48,10 @@ def test_a_sentence_a_click_and_the_files(browser_page, address, tmp_path):
     value = next(name for name in rows[0] if name.endswith("[probability]"))
     np.testing.assert_allclose([float(row[value]) for row in rows], expected.ravel(), atol=1e-6)
 
-    page.mouse.click(*page.evaluate(PLACE, [2, 5]))
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowDown")
-    page.get_by_text("L3H6 · entropy of attention").wait_for(timeout=15_000)
+    page.locator(".st-key-head-map").focus()
+    for key, site in {"ArrowRight": "L2H6", "ArrowDown": "L3H6"}.items():
+        page.keyboard.press(key)
+        page.get_by_text(f"{site} · entropy of attention").wait_for(timeout=30_000)
     assert "head=L3H6" in page.url
     seen = api.capture(api.load(), SENTENCE)
     row = seen.pattern("L3H6").values[4]

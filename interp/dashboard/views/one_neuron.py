@@ -1,8 +1,10 @@
 """What does one neuron do? On the text above, by its weights, and over other texts: a run's, or generated sentences at hand."""
 
 import os
+import shutil
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 
 import streamlit as st
@@ -117,25 +119,34 @@ def _at_hand(model: Model) -> tuple[Atlas, str]:
         "import interp\nfrom interp.captures.at_hand import read_at_hand\nfrom interp.captures.atlas import neurons\n"
         f"atlas = read_at_hand(interp.load({model.name!r}), 'run')"
     )
-    kept, lock = _runs()
-    key = f"{model.name} {model.fingerprint}"
-    if key not in kept:
-        said = f"Reading {N_SENTENCES} generated sentences, once for this model …"
-        bar = st.progress(0.0, said)
-        folder = tempfile.TemporaryDirectory(prefix="interp-")
-        atlas = read_at_hand(model, folder.name, tell=lambda done: bar.progress(min(1.0, done.share or 0.0), said))
-        bar.empty()
-        with lock:
-            kept[key] = folder, atlas
-            while len(kept) > MOST_RUNS:
-                _, (old, _) = kept.popitem(last=False)
-                old.cleanup()
-    return kept[key][1], lines
+    runs, lock = _runs()
+    with lock:
+        kept = runs.setdefault(f"{model.name} {model.fingerprint}", AtHand())
+        if kept.atlas is None:
+            said = f"Reading {N_SENTENCES} generated sentences, once for this model …"
+            bar = st.progress(0.0, said)
+            kept.atlas = read_at_hand(model, kept.folder, tell=lambda done: bar.progress(min(1.0, done.share or 0.0), said))
+            bar.empty()
+        while len(runs) > MOST_RUNS:
+            runs.popitem(last=False)
+    return kept.atlas, lines
+
+
+class AtHand:
+    """A run over the sentences at hand, in a folder that goes when nobody uses it any more.
+
+    One that was broken off, since another thing was chosen meanwhile, has no atlas yet: it goes on from its finished parts.
+    """
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="interp-")
+        self.atlas: Atlas | None = None
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _runs() -> tuple[OrderedDict[str, tuple[tempfile.TemporaryDirectory, Atlas]], threading.Lock]:
-    """Runs over the sentences at hand by model, the last few, for all sessions: they do not depend on what anybody typed."""
+def _runs() -> tuple[OrderedDict[str, AtHand], threading.Lock]:
+    """Runs by model, the last few, for all sessions: they do not depend on what anybody typed."""
     return OrderedDict(), threading.Lock()
 
 
