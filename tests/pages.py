@@ -27,13 +27,17 @@ def figure(page: AppTest, at: int):
     return plotly.io.from_json(page.get("plotly_chart")[at].proto.spec, skip_invalid=True)
 
 
-def drawn(page: AppTest, at: int) -> np.ndarray:
-    """The cells of a heat map as the browser gets them."""
-    z = figure(page, at).to_dict()["data"][0]["z"]
-    if not isinstance(z, dict):
-        return np.asarray(z)
-    shape = [int(size) for size in z["shape"].split(",")]
-    return np.frombuffer(base64.b64decode(z["bdata"]), dtype=z["dtype"]).reshape(shape)
+def array(told) -> np.ndarray:
+    """The numbers of an entry of a figure, `z` or `x` or `y`: arrays stand in it as bytes."""
+    if not isinstance(told, dict):
+        return np.asarray(told)
+    found = np.frombuffer(base64.b64decode(told["bdata"]), dtype=told["dtype"])
+    return found.reshape([int(size) for size in told["shape"].split(",")]) if "shape" in told else found
+
+
+def numbers(page: AppTest, at: int, axis: str = "z") -> np.ndarray:
+    """What the browser gets of a chart: the first trace's cells, or `axis` of it."""
+    return array(figure(page, at).to_dict()["data"][0][axis])
 
 
 def python(page: AppTest, at: int):

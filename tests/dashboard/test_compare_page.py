@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from plotted import array, figure
+from pages import array, figure
 from streamlit.testing.v1 import AppTest
 from tiny_families import FORMS
 
@@ -47,7 +47,7 @@ def words(page: AppTest, kind: str) -> str:
 
 
 def figures(page: AppTest) -> list[dict]:
-    return [figure(one) for one in page.get("plotly_chart")]
+    return [figure(page, at).to_dict() for at in range(len(page.get("plotly_chart")))]
 
 
 def python(page: AppTest, at: int):

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from pages import drawn, figure, group, python, words
+from pages import figure, group, numbers, python, words
 from streamlit.testing.v1 import AppTest
 from tiny_families import FORMS
 
@@ -93,8 +93,8 @@ def test_heads_of_each_stack_are_the_captures_and_so_is_the_python(opened, seen_
     assert not page.error
     assert not page.warning
     result, pattern = seen.head_map("entropy", letter), seen.pattern(head)
-    np.testing.assert_array_equal(drawn(page, 0), result.values)
-    np.testing.assert_array_equal(drawn(page, 1), pattern.values)
+    np.testing.assert_array_equal(numbers(page, 0), result.values)
+    np.testing.assert_array_equal(numbers(page, 1), pattern.values)
     assert f"{head}** · entropy of attention [nats]: **{float(result.sel(layer=1, head=2)):.4g}**" in words(page, "markdown")
     np.testing.assert_array_equal(python(page, 0).values, result.values)
     np.testing.assert_array_equal(python(page, 1).values, pattern.values)
@@ -150,7 +150,7 @@ def test_without_a_target_the_page_asks_for_one(opened):
 def test_neurons_of_each_stack(opened_ffn, seen_on, stack, letter):
     page, seen = opened_ffn("t5-gated", view="Neurons", stack=stack, layer="1"), seen_on("t5-gated")
     result = python(page, 0)
-    np.testing.assert_array_equal(drawn(page, 0), result.values.T)
+    np.testing.assert_array_equal(numbers(page, 0), result.values.T)
     np.testing.assert_array_equal(result, seen.neurons(1, letter).sel(neuron=result.neuron))
     assert page.dataframe[0].value["activation"].iloc[0] == pytest.approx(float(seen.neurons(1, letter).max()))
     assert page.dataframe[0].value["neuron"].iloc[0].startswith(f"{letter}L1N")
@@ -170,13 +170,13 @@ def test_a_plain_ffn_is_not_called_gated(opened_ffn):
 def test_experts_are_the_captures_and_so_is_the_python(opened_ffn, seen_on, name, site, routing):
     page, seen = opened_ffn(name, view="Experts", layer=site[1], expert=site, routing=routing), seen_on(name)
     result = seen.experts(int(site[1]), weights=routing == "weights")
-    np.testing.assert_array_equal(drawn(page, 0), result.values)
+    np.testing.assert_array_equal(numbers(page, 0), result.values)
     np.testing.assert_array_equal(python(page, 0).values, result.values)
     takes = int((seen.experts(int(site[1])).sel(expert=int(site[3])) != 0).sum())
     assert f"{site} takes {takes} of 8 tokens." in words(page, "caption")
     if takes:
         chosen = python(page, 1)
-        np.testing.assert_array_equal(drawn(page, 1), chosen.values.T)
+        np.testing.assert_array_equal(numbers(page, 1), chosen.values.T)
         np.testing.assert_array_equal(chosen, seen.expert_neurons(site).sel(neuron=chosen.neuron))
     else:
         assert f"No token of this text is sent to {site}" in words(page, "info")

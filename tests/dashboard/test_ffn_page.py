@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pages import chips, drawn, python, words
+from pages import chips, numbers, python, words
 from streamlit.testing.v1 import AppTest
 
 import interp
@@ -114,4 +114,4 @@ def test_a_new_sentence_in_the_drawn_heat_map(seen):
     page = opened(layer="1")
     page.text_input(key="text").set_value("She said nothing").run()
     fresh = api.capture(seen.model, "She said nothing")
-    assert drawn(page, 0).max() == float(fresh.neurons(1).max())
+    assert numbers(page, 0).max() == float(fresh.neurons(1).max())

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from plotted import array, figure
+from pages import array, figure
 from streamlit.testing.v1 import AppTest
 
 from interp import api
@@ -62,7 +62,7 @@ def found(sentences):
 
 
 def series(page: AppTest, at: int) -> dict[str, list[float]]:
-    lines = figure(page.get("plotly_chart")[at])["data"]
+    lines = figure(page, at).to_dict()["data"]
     return {line["name"]: array(line["y"]).tolist() for line in lines if line.get("name")}
 
 

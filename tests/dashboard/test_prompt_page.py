@@ -11,7 +11,7 @@ import pytest
 import tiny_families
 import torch
 import transformers
-from pages import chips, drawn, figure, group, python, words
+from pages import chips, figure, group, numbers, python, words
 from streamlit.testing.v1 import AppTest
 
 from interp import api
@@ -64,14 +64,14 @@ def test_numbers_on_the_screen_are_the_captures(seen):
     other = float(seen.head_map("entropy").sel(layer=0, head=0))
     assert f"L2H3** · entropy of attention [nats]: **{value:.4g}**" in words(page, "markdown")
     assert f"{other:.4g}" not in words(page, "markdown")
-    np.testing.assert_array_equal(drawn(page, 0), seen.head_map("entropy").values)
-    np.testing.assert_array_equal(drawn(page, 1), seen.pattern("L2H3").values)
-    assert not np.array_equal(drawn(page, 1), seen.pattern("L0H0").values)
+    np.testing.assert_array_equal(numbers(page, 0), seen.head_map("entropy").values)
+    np.testing.assert_array_equal(numbers(page, 1), seen.pattern("L2H3").values)
+    assert not np.array_equal(numbers(page, 1), seen.pattern("L0H0").values)
 
 
 def test_form_of_the_pattern(seen):
     page = opened(head="L1H1", form="without_first")
-    np.testing.assert_array_equal(drawn(page, 1), seen.pattern("L1H1", "without_first").values)
+    np.testing.assert_array_equal(numbers(page, 1), seen.pattern("L1H1", "without_first").values)
 
 
 def test_another_sentence_is_drawn_in_time():
@@ -134,20 +134,20 @@ def test_markup_in_a_text_is_shown_literally():
 def test_difference_to_another_head_is_centred_on_0(seen):
     page = opened(head="L2H3", less="L1H1", form="moved")
     assert not page.exception
-    found = drawn(page, 1)
+    found = numbers(page, 1)
     np.testing.assert_array_equal(found, seen.pattern("L2H3", "moved").values - seen.pattern("L1H1", "moved").values)
     cells = figure(page, 1).data[0]
     assert -cells.zmin == cells.zmax == np.abs(found).max()
     np.testing.assert_array_equal(python(page, 1).values, found)
     page.selectbox(key="head").set_value("L1H1").run()  # no difference to itself
     assert page.selectbox(key="less").value == "none"
-    np.testing.assert_array_equal(drawn(page, 1), seen.pattern("L1H1", "moved").values)
+    np.testing.assert_array_equal(numbers(page, 1), seen.pattern("L1H1", "moved").values)
 
 
 def test_lines_between_the_words_are_the_matrix(seen):
     page = opened(head="L2H3", text="<b> & she")
     told = json.loads(page.get("bidi_component")[1].proto.json)
-    matrix = drawn(page, 1)
+    matrix = numbers(page, 1)
     np.testing.assert_array_equal(np.frombuffer(base64.b64decode(told["weights"]), np.float32).reshape(matrix.shape), matrix)
     assert "<" in told["queries"]
     assert len(told["keys"]) == matrix.shape[1]
@@ -184,7 +184,7 @@ def test_a_long_text_is_drawn_in_parts_that_are_named(tmp_path):
     assert not page.error
     assert "its first 1024 tokens" in words(page, "warning")
     shown = python(page, 1)
-    np.testing.assert_array_equal(drawn(page, 1), shown.values)
+    np.testing.assert_array_equal(numbers(page, 1), shown.values)
     assert (int(shown.query_pos[0]), int(shown.key_pos[0]), shown.shape) == (768, 256, (256, 256))
     assert "Queries 768 to 1023 and keys 256 to 511 of 1024" in words(page, "caption")
     assert f"{float(1 - shown.sum('key_pos').mean()):.2f} of the weight of these queries is on other keys" in words(page, "caption")

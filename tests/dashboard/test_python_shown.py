@@ -3,26 +3,48 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-VIEWS = ({}, {"head": "L1H2", "form": "moved", "statistic": "previous"}, {"view": "Neurons", "layer": "2"}, {"view": "Contributions"})
+TEXT = "The old man saw the sea and the old man"
+PAGES = [
+    ("prompt", {"head": "L1H2", "form": "moved", "statistic": "previous"}),
+    ("prompt", {"view": "All heads"}),
+    ("ffn", {"view": "Neurons", "layer": "2"}),
+    ("residual", {"view": "Contributions"}),
+    ("residual", {"view": "Logit lens"}),
+    ("residual", {"view": "Layers"}),
+    ("interventions", {"view": "Switch off"}),
+    ("interventions", {"view": "Hide edges"}),
+    ("interventions", {"view": "Patch"}),
+    ("compare", {"show": "Head map"}),
+    ("compare", {"with": "its untrained twin", "show": "Next token"}),
+]
 
 
-def opened(**query: str) -> AppTest:
-    page = AppTest.from_file("../../app.py", default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = value
+def _page(source, name):
+    from importlib import import_module
+
+    from interp.dashboard import kept
+
+    import_module(f"interp.dashboard.views.{name}").show(kept.model_of(source))
+
+
+def opened(name: str, **query: str) -> AppTest:
+    page = AppTest.from_function(_page, default_timeout=120, args=("small", name))
+    for key, value in {"text": TEXT, **query}.items():
+        page.query_params[key] = value
     page.run()
     assert not page.exception
+    assert not page.error
     return page
 
 
-@pytest.mark.parametrize("query", VIEWS, ids=str)
-def test_python_under_the_prompt_page(python_shown, query):
-    opened(**query)
+@pytest.mark.parametrize(("name", "query"), PAGES, ids=str)
+def test_python_gives_what_is_drawn(python_shown, name, query):
+    opened(name, **query)
     python_shown.check()
 
 
 def test_other_numbers_are_noticed(python_shown):
-    opened(head="L2H3")
+    opened("prompt", head="L2H3")
     name = next(name for name in python_shown if "L2H3" in name)
     drawn, python = python_shown[name]
     python_shown[name] = drawn, python.replace("L2H3", "L2H4")

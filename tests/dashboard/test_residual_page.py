@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from on_screen import numbers, python, words
+from pages import numbers, python, words
 from streamlit.testing.v1 import AppTest
 from tiny_families import FORMS
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from interp import api
 from interp.captures.activations import Activations
+from interp.dashboard import served
 from interp.dashboard.views import reading
 from interp.dashboard.words import in_plain_words, literal
 from interp.models.continuation import MOST, Continuation, cannot_go_on
@@ -31,6 +32,7 @@ def _choices(model: Model, text: str, target: str) -> None:
     if st.button("Write", type="primary", key="write"):
         with in_plain_words(), st.spinner(f"{literal(model.name)} is writing …"):
             before = "" if afresh else target
+            served.spend()
             found = api.continued(model, text, n, target=before, seed=seed)
             _keep(model, found, f"interp.continued(model, {text!r}, {n}{f', target={before!r}' if before else ''}{_seeded(seed)})")
             st.rerun()

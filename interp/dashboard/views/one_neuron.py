@@ -16,7 +16,7 @@ from interp.captures.atlas.opened import Atlas
 from interp.captures.one_neuron import Place, along, place_of, promoted_by, strongest_at
 from interp.core.errors import DataError, ModelUnsupported
 from interp.core.sites import Stack
-from interp.dashboard import footer
+from interp.dashboard import footer, served
 from interp.dashboard.atlas import excerpts, run
 from interp.dashboard.atlas.neuron import PROMOTED
 from interp.dashboard.words import in_plain_words, into_address, literal
@@ -105,7 +105,7 @@ def _elsewhere(model: Model, place: Place) -> None:
 
 
 def _of_run(model: Model, folder: str) -> tuple[Atlas, str]:
-    atlas = run.open_run(folder)
+    atlas = run.open_run(served.path(folder))
     if atlas.made.fingerprint != model.fingerprint:
         raise DataError(
             f"{folder} is a run of {atlas.made.model} (weights {atlas.made.fingerprint}); expected one of {model.name} (weights "

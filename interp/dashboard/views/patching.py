@@ -12,7 +12,7 @@ from interp.captures.toward import token_id
 from interp.core.errors import TextError
 from interp.core.results import DataArray
 from interp.core.sites import Stack
-from interp.dashboard import footer, kept
+from interp.dashboard import footer, kept, served
 from interp.dashboard.views import before_after, reading, stacks
 from interp.dashboard.views.other_text import alike
 from interp.dashboard.words import follow_link, in_plain_words, literal
@@ -171,6 +171,7 @@ def _grid(run: Activations, source: Activations, asked: _Asked) -> DataArray | N
 
 def _run(run: Activations, source: Activations, asked: _Asked) -> DataArray:
     """A click on Stop runs this view anew, which ends this run at its next step; what it did is undone with it."""
+    served.spend("grids")
     room = st.empty()
     with room.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, "Patching …")
