@@ -1,5 +1,6 @@
 """One call from a claim and a model to a verdict; and to the plan of it, before anything is run."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from interp.claims.claim_files import find_claim
 from interp.claims.plan import Plan
 from interp.claims.protocols.finding import Finding
 from interp.claims.protocols.protocol import Case
+from interp.claims.shared import Shared
 from interp.claims.stages import Stages, open_stages
 from interp.claims.tested_on import Data, examples_for
 from interp.claims.verdict import Badges, Outcome, Reason, Verdict
@@ -21,6 +23,7 @@ from interp.core.errors import ClaimError
 from interp.core.provenance import own_source, versions
 from interp.models.model import Model
 from interp.texts.controls import random_token_rows
+from interp.texts.example import Example
 
 Progress = Callable[[str], None]
 _TIMED_TOKENS, _TIMED_RUNS = 512, 3
@@ -34,6 +37,7 @@ def judge(
     seed: int = 0,
     stages: str | Path | Stages | None = None,
     progress: Progress | None = None,
+    shared: Shared | None = None,
 ) -> Verdict:
     """Test a claim on a model until there is a verdict.
 
@@ -44,6 +48,7 @@ def judge(
         seed: of the split, the resamples and the random tokens.
         stages: folder in which long parts are kept as they are finished; the same call with it again goes on behind them. Or `Stages`.
         progress: called with what is being done.
+        shared: what claims of one run share; the second that puts the same question takes its answer from there.
     Returns: the verdict, with everything that decided it; "not applicable" for a model that the claim is not about.
     Raises: ClaimError for an unknown claim, missing data, a relation that the treebank lacks, a folder with the stages of another run;
         CheckFailed when the model failed the self-check that the claim rests on.
@@ -56,7 +61,7 @@ def judge(
     """
     claim = claim if isinstance(claim, Claim) else find_claim(claim)
     began = time.perf_counter()
-    finding, hashes = _run(claim, model, data, seed, stages, progress or (lambda what: None))
+    finding, hashes = _run(claim, model, data, seed, stages, progress or (lambda what: None), shared or Shared())
     return verdict_of(claim, model, finding, hashes, seed=seed, elapsed_s=time.perf_counter() - began)
 
 
@@ -117,7 +122,7 @@ def plan(claim: str | Claim, model: Model, data: Data | None = None, *, seed: in
     outside = claim.why_not(model)
     if outside:
         raise ClaimError(f"{claim.id}: {model.name} {outside}; nothing would be run")
-    case, _ = _case(claim, model, data, seed, lambda what: None)
+    case, _ = _case(claim, model, data, seed, lambda what: None, Shared())
     found: Plan = claim.protocol.plan(case)
     return replace(found, elapsed_s=found.tokens * _seconds_per_token(model))
 
@@ -134,29 +139,40 @@ def _seconds_per_token(model: Model) -> float:
 
 
 def _run(
-    claim: Claim, model: Model, data: Data | None, seed: int, stages: str | Path | Stages | None, tell: Progress
+    claim: Claim, model: Model, data: Data | None, seed: int, stages: str | Path | Stages | None, tell: Progress, shared: Shared
 ) -> tuple[Finding, dict[str, str]]:
     if not claim.protocol.subject(claim.test):
         model.require("capture")
     outside = claim.why_not(model)
     if outside:
         return _out_of_scope(f"{model.name} {outside}."), {}
-    case, hashes = _case(claim, model, data, seed, tell)
+    case, hashes = _case(claim, model, data, seed, tell, shared)
     if isinstance(stages, Stages):
         case = replace(case, stages=stages)
     elif stages is not None:
         run = {"claim": claim.hash, "model": model.fingerprint, "seed": str(seed), "instrument": own_source(), **hashes, **versions()}
         case = replace(case, stages=open_stages(Path(stages), run))
-    finding: Finding = claim.protocol.run(case)
+    question = (claim.test.model_dump_json(), claim.alpha, model.fingerprint, case.read, seed)
+    finding: Finding = shared.get(question, lambda: claim.protocol.run(case))
     return finding, hashes
 
 
-def _case(claim: Claim, model: Model, data: Data | None, seed: int, tell: Progress) -> tuple[Case[Any], dict[str, str]]:
+def _case(claim: Claim, model: Model, data: Data | None, seed: int, tell: Progress, shared: Shared) -> tuple[Case[Any], dict[str, str]]:
     for feature in claim.protocol.requires:
         model.require(feature)
-    examples, hashes = examples_for(claim, model, data)
-    case = Case(id=claim.id, test=claim.test, alpha=claim.alpha, model=model, examples=examples, seed=seed, tell=tell, stages=Stages())
+    examples, hashes = _read(claim, model, data, shared)
+    case = Case(
+        id=claim.id, test=claim.test, alpha=claim.alpha, model=model, examples=examples, seed=seed, tell=tell, stages=Stages(),
+        shared=shared, read=json.dumps(hashes, sort_keys=True),
+    )  # fmt: skip
     return case, hashes
+
+
+def _read(claim: Claim, model: Model, data: Data | None, shared: Shared) -> tuple[list[Example], dict[str, str]]:
+    """What the claim is tested on; the same for all that need the same of one file."""
+    if claim.needs is None or not isinstance(data, str | Path):
+        return examples_for(claim, model, data)
+    return shared.get(("read", str(data), claim.needs, model.fingerprint), lambda: examples_for(claim, model, data))
 
 
 def _out_of_scope(summary: str) -> Finding:

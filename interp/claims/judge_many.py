@@ -4,8 +4,9 @@
     OUT/general/S4-34.json   a verdict of a claim that is about no model at hand (publications, configurations, bundled models compared)
     OUT/MODEL/not_run.json   claim -> why it was not run: no data marks what it needs
 
-A verdict is taken from its file where claim, model, data, seed, this code and its libraries are the same; `OUT/MODEL/.keys` has a hash of
-all that for each.
+A verdict is taken from its file where claim, model, data, seed, the code that it rests on and the libraries are the same; `OUT/MODEL/.keys`
+has a hash of all that for each. Claims of one protocol on one model are judged one after the other by one process, which holds what they
+share (see `shared`): the same question is asked once.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ import torch
 from interp.claims.claim import Claim
 from interp.claims.judge import judge
 from interp.claims.kept import read_verdict
+from interp.claims.shared import Shared
 from interp.claims.tested_on import data_stamp
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, DataError
@@ -32,6 +34,7 @@ from interp.models.model import Model
 from interp.models.zoo import checksums
 
 GENERAL = "general"
+ROOMS = ("core", "stats", "texts", "measures", "models", "captures", "interventions", "lens", "checks", "claims")  # what a verdict rests on
 KEYS, NOT_RUN = ".keys", "not_run.json"
 Load = Callable[[str], Model]
 
@@ -70,6 +73,11 @@ class Job:
         return bool(self.claim.protocol.subject(self.claim.test))
 
     @property
+    def together(self) -> tuple[str, str]:
+        """What jobs have in common that share things."""
+        return self.model, self.claim.test.protocol
+
+    @property
     def folder(self) -> Path:
         return self.out / (GENERAL if self.general else Path(self.model).name)
 
@@ -83,7 +91,7 @@ class Job:
 
     def key(self, model: Model) -> str:
         """A hash of all that the verdict depends on."""
-        parts = [self.claim.hash, "" if self.general else model.fingerprint, self.seed, own_source(), versions()]
+        parts = [self.claim.hash, "" if self.general else model.fingerprint, self.seed, own_source(ROOMS), versions()]
         stamps = [data_stamp(one) for one in self.data] if self.claim.needs else []
         stamps += [(zoo.folder(name) / checksums.FILE).read_text(encoding="utf-8") for name in getattr(self.claim.test, "models", ())]
         return hashlib.blake2b(json.dumps([*parts, *stamps], sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -148,28 +156,40 @@ def _refuse_one_place_for_two(jobs: Sequence[Job]) -> None:
 def _run(jobs: Sequence[Job], load: Load, workers: int) -> Iterator[tuple[int, Judged]]:
     if workers <= 1:
         worker = _Worker(load)
-        yield from ((number, worker(job)) for number, job in enumerate(jobs))
+        yield from ((number, worker(jobs[number])) for group in _groups(jobs) for number in group)
         return
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // workers)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(load, threads)) as pool:
-        waiting: Mapping[Future[Judged], int] = {pool.submit(_work, job): number for number, job in enumerate(jobs)}
-        yield from ((waiting[future], future.result()) for future in as_completed(waiting))
+        waiting: Mapping[Future[list[Judged]], list[int]] = {
+            pool.submit(_work, [jobs[number] for number in group]): group for group in _groups(jobs)
+        }
+        for future in as_completed(waiting):
+            yield from zip(waiting[future], future.result(), strict=True)
+
+
+def _groups(jobs: Sequence[Job]) -> list[list[int]]:
+    """The numbers of the jobs that share things, those of one model behind each other."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, job in enumerate(jobs):
+        found.setdefault(job.together, []).append(number)
+    return list(found.values())
 
 
 class _Worker:
-    """Judges one job after another; holds the model of the last one."""
+    """Judges one job after another; holds the model of the last one, and what claims on it share."""
 
     def __init__(self, load: Load):
         self.load = load
         self.loaded: tuple[str, Model] | None = None
+        self.shared = Shared()
 
     def __call__(self, job: Job) -> Judged:
         model = self._model(job.model)
         key = job.key(model)
         if (kept := _kept(job, key)) is not None:
             return Judged(claim=job.claim, model=job.folder.name, verdict=kept, kept=True)
-        verdict, why = _verdict(job, model)
+        verdict, why = _verdict(job, model, self.shared)
         if verdict is not None:
             _keep(job, key, verdict)
         else:
@@ -178,7 +198,7 @@ class _Worker:
 
     def _model(self, name: str) -> Model:
         if self.loaded is None or self.loaded[0] != name:
-            self.loaded = (name, self.load(name))
+            self.loaded, self.shared = (name, self.load(name)), Shared()
         return self.loaded[1]
 
 
@@ -190,16 +210,16 @@ def _begin(load: Load, threads: int) -> None:
     _WORKER[:] = [_Worker(load)]
 
 
-def _work(job: Job) -> Judged:
-    return _WORKER[0](job)
+def _work(jobs: list[Job]) -> list[Judged]:
+    return [_WORKER[0](job) for job in jobs]
 
 
-def _verdict(job: Job, model: Model) -> tuple[Verdict | None, str]:
+def _verdict(job: Job, model: Model, shared: Shared) -> tuple[Verdict | None, str]:
     """The verdict on the first data that serves; or why there is none: what each of them lacks, or what failed."""
     why = []
     for data in job.data if job.claim.needs and job.data else (None,):
         try:
-            return judge(job.claim, model, data, seed=job.seed), ""
+            return judge(job.claim, model, data, seed=job.seed, shared=shared), ""
         except (ClaimError, DataError) as error:
             why.append(str(error))
         except Exception as error:  # one claim's failure must not cost the others their verdicts; it is told, and no other data are taken

@@ -141,7 +141,7 @@ def _look(
         )
         for claim in claims
     ]
-    looked, twins = look(cases[0], examples, None), [look(cases[0], examples, number) for number in range(n_untrained)]
+    looked, twins = look(cases[0], None), [look(cases[0], number) for number in range(n_untrained)]
     return [Seen(setup=setup_of(case, families=len(cases)), examples=examples, looked=looked, twins=twins) for case in cases]
 
 

@@ -33,6 +33,15 @@ def test_claims_apply_to_models_with_attention_and_ffns(tiny_named, name):
     assert [catalogue()[claim].protocol.why_not(anatomy) for claim in ("S1-01", "S4-42", "S4-41-obj")] == [""] * 3
 
 
+def test_neurons_are_read_where_nothing_is_predicted_too(tiny_named):
+    """What a probe reads of neurons asks no predictions; what is lost without them does."""
+    encoder, decoder, mixture = (tiny_named(name).model.anatomy for name in ("bert", "gpt2", "mixtral"))
+    reads, predicts = (catalogue()[claim].protocol.why_not for claim in ("S1-12", "S1-13"))
+    assert (reads(encoder), reads(decoder), predicts(decoder)) == ("", "", "")
+    assert "does not predict the next token" in predicts(encoder)
+    assert "experts" in reads(mixture)
+
+
 def test_a_claim_on_heads_applies_without_an_ffn(tiny_named):
     model = tiny_named("attention-only").model
     assert catalogue()["S4-42"].protocol.why_not(model.anatomy) == ""

@@ -11,6 +11,7 @@ from interp.claims.judge import judge, plan
 from interp.claims.protocols import cost_scaling
 from interp.claims.protocols.parts import flops
 from interp.claims.protocols.parts.flops import counted_flops, miscounted
+from interp.claims.protocols.parts.model_shape import model_quantities
 from interp.claims.protocols.parts.timings import exponents, interleaved_s
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
@@ -42,6 +43,18 @@ def test_every_part_is_counted_as_it_must_be(tiny_named, name):
     assert found["ffn_flops"] == (6 if a.gated else 4) * n * a.d_model * neurons
     assert (found["lost_flops"], found["empty_parts"]) == (0, 0)
     assert found["total_flops"] > found["score_flops"] + found["projection_flops"] + found["ffn_flops"]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "llama-wide-heads", "bert", "own"])
+def test_attention_overtakes_the_ffn_where_the_formula_says(tiny_named, name):
+    model = tiny_named(name).model
+    n = int(model_quantities(model)["overtaken_at"])
+    assert n <= model.anatomy.n_ctx
+    there = counted_flops(model, max(1, n))
+    if n > 1:
+        before = counted_flops(model, n - 1)
+        assert before["score_flops"] + before["projection_flops"] <= before["ffn_flops"]
+    assert there["score_flops"] + there["projection_flops"] > there["ffn_flops"]
 
 
 def test_a_counter_that_does_not_know_fused_attention_is_found_out(model, monkeypatch):

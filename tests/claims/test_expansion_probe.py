@@ -11,7 +11,7 @@ from checked import with_checks
 from interp.captures.word_vectors import word_vectors
 from interp.claims.claim import parse_claim
 from interp.claims.judge import judge, plan
-from interp.claims.protocols import expansion_probe
+from interp.claims.protocols import expansion_probe, protocol
 from interp.claims.protocols.expansion_probe import turned
 from interp.models.load import load_model
 from interp.models.points import Point, watching
@@ -82,7 +82,7 @@ def test_classes_planted_here_and_there(planted, narrow, bank, at, outcomes):
 
 def test_twins_that_do_it_too_take_the_verdict_back(planted, narrow, bank, monkeypatch):
     planted("post")
-    monkeypatch.setattr(expansion_probe, "untrained", lambda model, seed: model)
+    monkeypatch.setattr(protocol, "untrained", lambda model, seed: model)
     verdict = judge(claim(), narrow, bank)
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "null_also_passes")
 

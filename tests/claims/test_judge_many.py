@@ -8,8 +8,10 @@ from interp import load
 from interp.claims import judge_many as module
 from interp.claims.claim import parse_claim
 from interp.claims.claim_files import catalogue
+from interp.claims.judge import judge
 from interp.claims.judge_many import judge_many
 from interp.claims.kept import read_verdict
+from interp.claims.protocols import positionwise
 from interp.core.errors import ClaimError
 
 CLAIMS = [catalogue()[name] for name in ("S4-20", "S4-34", "S3-15", "S4-40")]
@@ -57,7 +59,7 @@ def test_what_decides_a_verdict_has_it_judged_again(tmp_path, monkeypatch, chang
     elif change == "seed":
         seed = 1
     elif change == "code":
-        monkeypatch.setattr(module, "own_source", lambda: "another")
+        monkeypatch.setattr(module, "own_source", lambda rooms: "another")
     else:
         (tmp_path / "small" / ("S4-20.json" if change == "verdict gone" else ".keys/S4-20")).unlink()
     judged.clear()
@@ -99,6 +101,18 @@ def test_what_can_no_longer_be_run_loses_its_old_verdict_and_one_failure_costs_n
     assert judge_many(CLAIMS[:1], ["small"], [], out=tmp_path, load=load, seed=1)[0].verdict is not None
     (tmp_path / "small" / "S4-20.json").write_text("{")  # damaged
     assert not judge_many(CLAIMS[:1], ["small"], [], out=tmp_path, load=load, seed=1)[0].kept
+
+
+def test_the_same_question_is_asked_once_and_answers_every_claim_that_puts_it(tmp_path, monkeypatch):
+    runs, real = [], positionwise._refuse_coarse
+    monkeypatch.setattr(positionwise, "_refuse_coarse", lambda *args: runs.append(args) or real(*args))
+    claims = [catalogue()[name] for name in ("S1-01", "S1-20", "S3-03")]
+    found = judge_many(claims, ["small", "small-2"], [], out=tmp_path, load=load)
+    assert len(runs) == 2  # once on each model
+    assert [one.verdict.outcome for one in found] == ["supported", "refuted", "supported"] * 2
+    alone = judge(claims[1], load("small")).untimed()
+    assert found[1].verdict.untimed() == alone
+    assert found[0].verdict.evidence == alone.evidence
 
 
 def test_two_models_and_two_processes_give_the_same_bytes(tmp_path):

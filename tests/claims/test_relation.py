@@ -8,12 +8,14 @@ import torch
 import transformers
 
 from interp.claims.judge import judge
+from interp.claims.protocols import protocol
 from interp.claims.protocols.finding import halves
 from interp.claims.protocols.parts import looked_at as looking
 from interp.claims.protocols.parts import relation_items as pairs
 from interp.claims.protocols.parts.asked import best_offset
 from interp.claims.protocols.parts.looked_at import looked_at
 from interp.claims.rule import passes
+from interp.claims.shared import Shared
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, InterpError
 from interp.models import zoo
@@ -115,9 +117,19 @@ def test_a_named_head_is_a_family_of_one(encoder, treebank, planted, relation_cl
 
 def test_a_twin_that_does_it_too_takes_the_verdict_back(encoder, treebank, planted, relation_claim, monkeypatch):
     planted(gold(1.0))
-    monkeypatch.setattr(looking, "untrained", lambda model, seed: model)
+    monkeypatch.setattr(protocol, "untrained", lambda model, seed: model)
     verdict = judge(relation_claim(), encoder, treebank)
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "null_also_passes")
+
+
+def test_claims_of_one_run_look_once_and_come_to_what_each_comes_to_alone(encoder, treebank, relation_claim, monkeypatch):
+    looks, real = [], looking.looked_at
+    monkeypatch.setattr(looking, "looked_at", lambda model, examples: looks.append(model.name) or real(model, examples))
+    claims, shared = [relation_claim(relation=name) for name in ("obj", "nsubj")], Shared()
+    together = [judge(claim, encoder, treebank, shared=shared).untimed() for claim in claims]
+    assert len(looks) == 6  # the model and five twins
+    assert together == [judge(claim, encoder, treebank).untimed() for claim in claims]
+    assert len(looks) == 18
 
 
 def test_one_with_no_room_above_the_offset_is_ill_posed(encoder, small_treebank, planted, relation_claim):

@@ -118,27 +118,18 @@ def _setup(case: Case[Attends]) -> Setup:
 
 
 def _plan(case: Case[Attends]) -> Plan:
-    examples, items = _kept(case.examples, asked(case.test, case.examples))
-    return trial_plan(case, _setup(case), examples, items.document, case.test.n_untrained)
+    return trial_plan(case, _setup(case), asked(case.test, case.examples).document, case.test.n_untrained)
 
 
 def run(case: Case[Attends]) -> Finding:
     """Judge "a head attends from these words to those" on annotated examples."""
-    examples, items = _kept(case.examples, asked(case.test, case.examples))
-    looked = look(case, examples, None)
-    twins = [look(case, examples, number) for number in range(case.test.n_untrained)]
+    examples, items = case.examples, asked(case.test, case.examples)
+    looked, twins = look(case, None), [look(case, number) for number in range(case.test.n_untrained)]
     ours = _try_out(case, examples, items, looked)
     shuffled, _ = _redrawn("random words", items, examples, case.seed, same_side=False)
     nulls = [null("random right words", _try_out(case, examples, shuffled, looked))]
     nulls += [null(f"untrained twin {number}", _try_out(case, examples, items, twin)) for number, twin in enumerate(twins)]
     return conclude(ours, ours.evidence, (*nulls, planted(examples, items)), _summary(ours))
-
-
-def _kept(examples: list[Example], items: Asked) -> tuple[list[Example], Asked]:
-    """The examples that have an item, and the items among them."""
-    numbers, places = np.unique(items.example, return_inverse=True)
-    kept = Asked(example=places, document=items.document, start=items.start, targets=items.targets)
-    return [examples[number] for number in numbers], kept
 
 
 def _try_out(case: Case[Attends], examples: list[Example], items: Asked, looked: LookedAt) -> Trial:

@@ -45,7 +45,6 @@ from interp.claims.verdict import Badges, Control, Evidence
 from interp.core.errors import ClaimError
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
-from interp.models.untrained import untrained
 from interp.stats.equivalence import equivalent
 from interp.stats.intervals import Interval, cluster_mean, with_unseen
 from interp.stats.power import n_for, power_at
@@ -254,7 +253,7 @@ def _does(case: Case[DivisionOfLabour], one: Labour) -> tuple[Control, Control]:
 
 def _twin(case: Case[DivisionOfLabour], tasks: list[Task], n: int, number: int) -> Control:
     """It must not do the tasks; or, if it does, must not pass."""
-    name, model = f"untrained twin {number}", untrained(case.model, seed=number)
+    name, model = f"untrained twin {number}", case.twin(number)
     needed = [task for task in tasks if task.name != "agreement"]
     found = [_labour(case, model, task, name) for task in needed]
     told = ", ".join(f"{one.task.name} {one.cost:+.2f} nats" for one in found)

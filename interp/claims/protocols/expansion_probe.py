@@ -29,7 +29,7 @@ from interp.captures.word_vectors import WordPlace, word_vectors
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, sampled_evidence
 from interp.claims.protocols.parts.layer_curves import Probed, features_of
-from interp.claims.protocols.parts.neurons_on_words import without_neurons
+from interp.claims.protocols.parts.neurons_on_words import unread_neurons
 from interp.claims.protocols.parts.probe_tasks import TaskName, task_items
 from interp.claims.protocols.parts.probing import parts, with_planted
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
@@ -39,7 +39,6 @@ from interp.models.anatomy import Anatomy
 from interp.models.attention import AttentionCall
 from interp.models.model import Model
 from interp.models.points import Kind, Point, watching
-from interp.models.untrained import untrained
 
 PLANTED_AT_LEAST = 0.9
 BASELINES = ("what the FFN reads", "neurons of the FFN turned at random")
@@ -183,7 +182,7 @@ def _twins(found: _Run, layer: int) -> list[Control]:
     """Untrained models at the same layer must not pass."""
     controls = []
     for seed in range(found.case.test.n_untrained):
-        model = untrained(found.case.model, seed=seed)
+        model = found.case.twin(seed)
         evidence = found.evidence(found.hits(model, [layer], found.probed.items.label), 0)
         passed = not all(passes(one, found.case.alpha) for one in evidence)
         value = min(one.effect for one in evidence)
@@ -226,7 +225,7 @@ PROTOCOL = Protocol(
     requires=(),
     family="every layer",
     controls=("untrained twins", "labels exchanged among words", "exchanged labels written into the neurons"),
-    why_not=without_neurons,
+    why_not=unread_neurons,
     plan=_plan,
     run=run,
 )

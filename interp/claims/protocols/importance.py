@@ -41,7 +41,7 @@ from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
 from interp.core.errors import ClaimError
 from interp.models.anatomy import Anatomy
-from interp.models.untrained import untrained
+from interp.texts.example import Example
 
 Claimed = Literal["some", "most do not", "set", "repair"]
 
@@ -58,6 +58,7 @@ class Importance(Parameters):
     share: float = Field(default=0.5, gt=0, le=1, description='of the parts, for "most do not"')
     set_size: int = Field(default=2, ge=2, description='parts in the set, for "set"')
     n_tokens: int = Field(default=64, ge=8, description="texts are cut to so many")
+    n_texts: int = Field(default=300, ge=100, description="texts drawn, where there are more")
     n_draws: int = Field(default=20, ge=20, description="random sets")
     n_untrained: int = Field(default=5, ge=5)
 
@@ -134,7 +135,7 @@ class _Trial:
 
 
 def _trial(case: Case[Importance]) -> _Trial:
-    texts = readings(case.id, case.examples, case.test.n_tokens, case.seed)
+    texts = readings(case.id, _drawn(case), case.test.n_tokens, case.seed)
     parts = parts_of(case.model.anatomy, case.test.parts)
     if not parts:
         raise ClaimError(f"{case.id}: {case.model.name} has no {case.test.parts} to switch off")
@@ -144,6 +145,12 @@ def _trial(case: Case[Importance]) -> _Trial:
     if case.test.claimed == "set" and len(case.test.named or range(case.test.set_size)) * 2 > len(parts):
         raise ClaimError(f"{case.id}: a set of more than half of the {len(parts)} parts came; expected room for others of the same size")
     return _Trial(case=case, bench=Bench(case.model, texts, case.seed), parts=parts)
+
+
+def _drawn(case: Case[Importance]) -> list[Example]:
+    """Some of the texts, in their order."""
+    places = np.random.default_rng(case.seed).permutation(len(case.examples))[: case.test.n_texts]
+    return [case.examples[place] for place in sorted(places.tolist())]
 
 
 def _plan(case: Case[Importance]) -> Plan:
@@ -263,7 +270,7 @@ def _twins(trial: _Trial, parts: Parts) -> tuple[Control, ...]:
     """Untrained twins by their mean alone: what they would need to pass is less than what the model does."""
     found = []
     for number in range(trial.case.test.n_untrained):
-        model = untrained(trial.case.model, seed=number)
+        model = trial.case.twin(number)
         twin = _Trial(case=trial.case, bench=Bench(model, trial.texts, trial.case.seed), parts=parts, name=f"untrained twin {number}")
         values = _on_twin(twin)
         member = int(values.mean(1).argmax())

@@ -39,7 +39,6 @@ from interp.measures.induction import SHIFTS, profile_by_row
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
 from interp.models.points import Point, watching
-from interp.models.untrained import untrained
 from interp.models.watch import Keep
 
 HOWS: tuple[Literal["mean", "resample"], ...] = ("mean", "resample")
@@ -148,7 +147,7 @@ def _badges(evidence: tuple[Evidence, ...], controls: tuple[Control, ...], alpha
 def _measured(case: Case[InductionHead], repeats: Repeats, twin: int | None) -> _Measured:
     def arrays() -> dict[str, np.ndarray]:
         case.tell("the model" if twin is None else f"untrained twin {twin + 1}")
-        model = case.model if twin is None else untrained(case.model, seed=twin)
+        model = case.model if twin is None else case.twin(twin)
         return {
             "weights": weights_by_row(model, repeats).reshape(len(repeats.ids), -1).T,
             "copying": copying_by_row(model, repeats.part(slice(case.test.n_rows // 2, None))),

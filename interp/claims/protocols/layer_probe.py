@@ -43,7 +43,6 @@ from interp.claims.rule import decide, passes
 from interp.claims.stages import Arrays
 from interp.claims.verdict import Badges, Control
 from interp.models.anatomy import Anatomy
-from interp.models.untrained import untrained
 from interp.stats.expected_layer import expected_layer
 
 PLANTED_AT_LEAST = 0.95
@@ -123,7 +122,7 @@ class _Run:
 
         def arrays() -> dict[str, np.ndarray]:
             case.tell(name)
-            model = case.model if twin is None else untrained(case.model, seed=twin)
+            model = case.model if twin is None else case.twin(twin)
             return curves(model, case.examples, self.words, self.tasks)
 
         found = case.stages.get(name, arrays)

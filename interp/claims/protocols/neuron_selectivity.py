@@ -1,6 +1,7 @@
 """Are there neurons that are selective for a kind of word, and does what the model says behind such words rest on them?
 
-Design. A selector names words of a treebank ("upos=VERB"); every other word is not of the label. Documents are split in two.
+Design. A selector names words of a treebank ("upos=VERB"), of texts that are drawn where there are more than the claim asks for; every
+other word is not of the label. Documents are split in two.
   selectivity   on the selection half the neuron, among all of all layers, whose activation behind a word tells the label best (AUROC, in
                 either direction: a neuron may be silent on the label's words); on the other half that one choice, against the most
                 selective neuron of an untrained twin, document by document (`auroc_by_document`). It must reach `at_least`, too. p by
@@ -53,7 +54,7 @@ from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
 from interp.core.errors import ClaimError
-from interp.models.untrained import untrained
+from interp.texts.example import Example
 from interp.texts.selectors import parse_selector, select
 
 HOWS: tuple[Literal["mean", "resample"], ...] = ("mean", "resample")
@@ -75,12 +76,20 @@ class NeuronSelectivity(Parameters):
     )
     top_k: int = Field(default=10, ge=1)
     n_draws: int = Field(default=20, ge=20)
+    n_words: int = Field(default=8000, ge=1000, description="words looked at, of texts that are drawn where there are more")
     n_untrained: int = Field(default=5, ge=5)
+
+
+def _drawn(case: Case[NeuronSelectivity]) -> list[Example]:
+    """Texts with about as many words as the claim asks for, in their order."""
+    drawn = np.random.default_rng(case.seed).permutation(len(case.examples))
+    n_words = np.cumsum([len(case.examples[place].words) for place in drawn])
+    return [case.examples[place] for place in sorted(drawn[: 1 + int(np.searchsorted(n_words, case.test.n_words))].tolist())]
 
 
 def _labelled(case: Case[NeuronSelectivity]) -> tuple[Words, np.ndarray, np.ndarray]:
     """The words, which are of the label, and which are on the selection half. Raises: ClaimError where a half has too few of a kind."""
-    words = words_of(case.examples, case.id)
+    words = words_of(_drawn(case), case.id)
     parts = parse_selector(case.test.label)
     meant = [{example.words[place].id for place in select(parts, example)} for example in words.examples]
     label = np.array([word.id in meant[text] for text, word in zip(words.text, words.word, strict=True)])
@@ -160,7 +169,7 @@ def _found(
 
     def arrays() -> dict[str, np.ndarray]:
         case.tell(f"{name}: {len(words)} words")
-        return selective(case.model if twin is None else untrained(case.model, seed=twin), words, label, choose)
+        return selective(case.model if twin is None else case.twin(twin), words, label, choose)
 
     return Selective(**case.stages.get(name, arrays))
 

@@ -35,7 +35,6 @@ from interp.core.errors import ClaimError
 from interp.core.sites import head_site
 from interp.models.attention import AttentionCall
 from interp.models.model import Model
-from interp.models.untrained import untrained
 from interp.texts.controls import random_token_rows
 from interp.texts.example import Example
 
@@ -140,7 +139,7 @@ def _names(model: Model, offsets: list[int]) -> list[tuple[int, str]]:
 def _twin_weights(case: Case[PositionalHead], examples: list[Example], offsets: list[int], number: int) -> _Weights:
     def weights() -> dict[str, np.ndarray]:
         case.tell(f"untrained twin {number + 1}")
-        return {"values": _weights(untrained(case.model, seed=number), examples, offsets).values}
+        return {"values": _weights(case.twin(number), examples, offsets).values}
 
     return _Weights(values=case.stages.get(f"untrained twin {number}", weights)["values"], names=_names(case.model, offsets))
 

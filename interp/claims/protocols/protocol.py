@@ -10,16 +10,18 @@ told of it: claim files, the judge, the plan and the dashboard read that list.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from interp.claims.plan import Plan
 from interp.claims.protocols.finding import Finding, Tell
+from interp.claims.shared import Shared
 from interp.claims.stages import Stages
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model
+from interp.models.untrained import untrained
 from interp.texts.example import Example
 
 Needs = Literal["treebank", "texts"]
@@ -49,6 +51,8 @@ class Case(Generic[P]):
         seed: of the split, the resamples and whatever is drawn.
         tell: called with what is being done.
         stages: keeps long parts, so that a run that was stopped goes on behind them.
+        shared: what other claims of the same run have made.
+        read: a hash of the examples, for the keys of what is shared.
     """
 
     id: str
@@ -59,6 +63,12 @@ class Case(Generic[P]):
     seed: int
     tell: Tell
     stages: Stages
+    shared: Shared = field(default_factory=Shared)
+    read: str = ""
+
+    def twin(self, number: int) -> Model:
+        """The untrained twin of that number."""
+        return self.shared.get(("untrained", self.model.fingerprint, number), lambda: untrained(self.model, seed=number))
 
 
 @dataclass(frozen=True, kw_only=True)

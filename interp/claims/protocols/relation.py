@@ -62,8 +62,8 @@ class Seen:
 
 
 def _plan(case: Case[HeadRelation]) -> Plan:
-    examples = having(case.examples, case.test.relation)
-    return trial_plan(case, setup_of(case), examples, items_of(examples, case.test.relation).document, case.test.n_untrained)
+    documents = items_of(having(case.examples, case.test.relation), case.test.relation).document
+    return trial_plan(case, setup_of(case), documents, case.test.n_untrained)
 
 
 def setup_of(case: Case[HeadRelation], families: int = 1) -> Setup:
@@ -75,10 +75,9 @@ def setup_of(case: Case[HeadRelation], families: int = 1) -> Setup:
 
 def run(case: Case[HeadRelation]) -> Finding:
     """Judge "a head points from one end of the relation to the other" on annotated examples."""
-    examples = having(case.examples, case.test.relation)
-    looked = look(case, examples, None)
-    twins = [look(case, examples, number) for number in range(case.test.n_untrained)]
-    seen = Seen(setup=setup_of(case), examples=examples, looked=looked, twins=twins)
+    having(case.examples, case.test.relation)  # refuses a treebank without it before anything is run
+    looked, twins = look(case, None), [look(case, number) for number in range(case.test.n_untrained)]
+    seen = Seen(setup=setup_of(case), examples=case.examples, looked=looked, twins=twins)
     ours = try_out(seen, seen.looked)
     return found_on(seen, ours, ours.evidence)
 

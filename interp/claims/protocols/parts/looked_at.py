@@ -14,7 +14,6 @@ from interp.claims.protocols.parts.asked import Questions
 from interp.claims.protocols.protocol import Case
 from interp.measures.attention import most_attended
 from interp.models.model import Model
-from interp.models.untrained import untrained
 from interp.texts.example import Example
 
 Member = tuple[str, int, int]  # a question, a layer, a head
@@ -59,12 +58,13 @@ def looked_at(model: Model, examples: list[Example]) -> LookedAt:
     return LookedAt(words=found, starts=starts)
 
 
-def look(case: Case[Any], examples: list[Example], twin: int | None) -> LookedAt:
-    """What the model, or its untrained twin of that number, looks at; kept as a stage."""
+def look(case: Case[Any], twin: int | None) -> LookedAt:
+    """What the model, or its untrained twin of that number, looks at in all examples; kept as a stage, and shared by claims."""
 
     def words() -> dict[str, np.ndarray]:
-        case.tell(f"{case.model.name}: {len(examples)} sentences" if twin is None else f"untrained twin {twin + 1}")
-        return {"words": looked_at(case.model if twin is None else untrained(case.model, seed=twin), examples).words}
+        case.tell(f"{case.model.name}: {len(case.examples)} sentences" if twin is None else f"untrained twin {twin + 1}")
+        return {"words": looked_at(case.model if twin is None else case.twin(twin), case.examples).words}
 
     name = "model" if twin is None else f"untrained twin {twin}"
-    return LookedAt(words=case.stages.get(name, words)["words"], starts=word_starts(examples))
+    key = ("most attended words", case.model.fingerprint, twin, case.read)
+    return LookedAt(words=case.shared.get(key, lambda: case.stages.get(name, words))["words"], starts=word_starts(case.examples))

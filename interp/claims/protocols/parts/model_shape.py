@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from torch import nn
 
 from interp.claims.protocols.parts.expression import Quantity
+from interp.claims.protocols.parts.shapes import overtaken_at
 from interp.models.anatomy import StackAnatomy, Sublayer
 from interp.models.model import Model
 
@@ -26,6 +27,7 @@ def model_quantities(model: Model) -> dict[str, Quantity]:
     """
     anatomy, first = model.anatomy, next(iter(model.anatomy.stacks.values()))
     known: dict[str, Quantity] = {"name": model.name, "family": anatomy.family, "d_model": anatomy.d_model, "d_vocab": anatomy.d_vocab}
+    known |= {"n_ctx": anatomy.n_ctx} if anatomy.n_ctx else {}
     known |= {
         "n_layers": first.n_layers,
         "n_encoder_layers": sum(stack.n_layers for stack in anatomy.stacks.values() if not stack.causal),
@@ -47,6 +49,8 @@ def following(known: Mapping[str, Quantity]) -> dict[str, Quantity]:
         found["d_attention"] = int(known["n_heads"]) * int(known["d_head"])
     if "gated" in known:
         found["ffn_matrices"] = 3 if known["gated"] else 2
+    if (tokens := overtaken_at(found)) is not None:
+        found["overtaken_at"] = tokens
     return found
 
 

@@ -76,8 +76,8 @@ def words_of(examples: Sequence[Example], name: str) -> Words:
     return Words(examples=list(examples), text=np.array(text), pos=np.array(pos), document=np.array(document), word=list(word))
 
 
-def without_neurons(anatomy: Anatomy) -> str:
-    """Why a claim on neurons and what they make the model predict is not about a model, as the rest of a sentence; "" where it is."""
+def unread_neurons(anatomy: Anatomy) -> str:
+    """Why neurons cannot be read behind the words of a text, as the rest of a sentence on the model; "" where they can."""
     if anatomy.encoder_decoder:
         return "is an encoder-decoder, which reads one text and writes another; the test runs single texts"
     ffns = [anatomy.ffn(layer) for layer in range(anatomy.n_layers)]
@@ -85,6 +85,13 @@ def without_neurons(anatomy: Anatomy) -> str:
         return f"has no FFN in {sum(ffn is None for ffn in ffns)} of its {len(ffns)} layers"
     if any(ffn is not None and ffn.experts for ffn in ffns):
         return "has FFNs of experts, whose neurons work on the tokens that a router sends them"
+    return ""
+
+
+def without_neurons(anatomy: Anatomy) -> str:
+    """Why a claim on neurons and what they make the model predict is not about a model, as the rest of a sentence; "" where it is."""
+    if reason := unread_neurons(anatomy):
+        return reason
     if not (anatomy.causal and anatomy.lm_head):
         return "does not predict the next token, so that nothing can be said of what its neurons do to that"
     return ""

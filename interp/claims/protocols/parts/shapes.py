@@ -46,6 +46,8 @@ NUMBERS = {
     "ffn_parameters": "of all FFNs",
     "embedding_parameters": "of the tables of tokens, positions and types, an unembedding of its own not among them",
     "parameters": "all, each counted once",
+    "n_ctx": "tokens of the longest text; of a published shape known where positions are learned",
+    "overtaken_at": "tokens from which attention takes more operations than the FFN in a layer",
     "parameters_reported": "all, as the publication says, to its precision",
 }
 QUANTITIES = (*TEXTS, *NUMBERS)
@@ -122,10 +124,29 @@ def quantities(shape: Shape) -> dict[str, Quantity]:
         known |= _attention(shape, d, h, k, groups)
     if d and shape.d_ff and shape.gated is not None and shape.ffn_bias is not None and not shape.n_experts:
         known |= _ffn(shape, d, shape.d_ff)
+    known |= {"n_ctx": shape.positions or None, "overtaken_at": overtaken_at(known)}
     attention, ffn = known.get("layer_attention_parameters"), known.get("layer_ffn_parameters")
     if d and h and attention and ffn and shape.n_layers:
         known |= _counts(shape, d, h, int(attention), int(ffn))
     return {name: value for name, value in known.items() if value is not None}
+
+
+def overtaken_at(known: Mapping[str, Quantity | None]) -> int | None:
+    """The fewest tokens with which a layer's attention takes more operations than its FFN; None where too little is known, or in a mixture.
+
+    With n tokens an FFN of m matrices takes 2 m d f for each, the projections 2 (2 d h k + 2 d g k), the scores and the weighted sums
+    4 n h k (as `flops` counts them, by which it is checked).
+
+    Example:
+        >>> bert = {"d_model": 768, "d_ff": 3072, "ffn_matrices": 2, "n_heads": 12, "n_key_value_heads": 12, "d_head": 64, "n_experts": 0}
+        >>> overtaken_at(bert)
+        1537
+    """
+    d, f, m, h, g, k = (known.get(name) for name in ("d_model", "d_ff", "ffn_matrices", "n_heads", "n_key_value_heads", "d_head"))
+    if known.get("n_experts") or not (d and f and m and h and g and k):
+        return None
+    d, f, m, h, g, k = (int(one) for one in (d, f, m, h, g, k))
+    return max(0, (m * d * f - 2 * d * h * k - 2 * d * g * k) // (2 * h * k) + 1)
 
 
 def as_usual(shape: Shape) -> Shape:

@@ -134,10 +134,10 @@ def planted(examples: list[Example], asked: Asked) -> Control:
     return Control(name="planted head", kind="positive", value=accuracy, unit="accuracy", passed=accuracy > 0.999)
 
 
-def trial_plan(case: Case[Any], setup: Setup, examples: list[Example], documents: np.ndarray, n_untrained: int) -> Plan:
-    """What `look` and the trial would do: the model and its twins on the examples, once each. `documents`: each item's, axes (item,)."""
-    tokens = sum(map(len, examples))
-    model = Step(what=f"the model on {len(examples)} sentences with {setup.what}", tokens=tokens)
+def trial_plan(case: Case[Any], setup: Setup, documents: np.ndarray, n_untrained: int) -> Plan:
+    """What `look` and the trial would do: the model and its twins on all examples, once each. `documents`: each item's, axes (item,)."""
+    tokens = sum(map(len, case.examples))
+    model = Step(what=f"the model on {len(case.examples)} sentences", tokens=tokens)
     return sampled_plan(
         steps=(model, Step(what=f"{n_untrained} untrained twins", tokens=n_untrained * tokens)),
         clusters=documents[halves(documents, case.seed)[1]],
