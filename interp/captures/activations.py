@@ -14,6 +14,7 @@ from interp.measures.attention import norm_weighted, without_first
 from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic
 from interp.models import experts
 from interp.models.points import Kind
+from interp.texts.example import tokens_of
 
 Form = Literal["raw", "moved", "without_first"]
 _FORMS: Mapping[Form, str] = {
@@ -101,6 +102,37 @@ class Activations(Residual):
             source=known.source,
             stack=stack,
             row=self.row(stack),
+        )
+
+    def between(self, source: str, target: str) -> DataArray:
+        """Every head's weight from one word of the text to another. Axes (layer, head); probability.
+
+        Of a word in pieces: the sum over the pieces that are attended to, the mean over those that attend (Clark et al. 2019). Where a
+        causal mask hides the other word, because it comes later, all are 0.
+
+        Args:
+            source, target: words as the text has them; of one that is there several times the first is meant.
+        Raises: DataError for a word that is not in the text; CheckFailed when patterns are disabled for this model.
+
+        Example:
+            >>> import interp
+            >>> weights = interp.capture(interp.load(), "The bank by the river is steep").between("river", "bank")
+            >>> weights.dims, bool(weights.max() <= 1)
+            (('layer', 'head'), True)
+        """
+        self.model.require("patterns")
+        stack, row = self._stack(None), self.row(self._stack(None))
+        queries, keys = tokens_of(row, source), tokens_of(row, target)
+        rows = [self.tensor("pattern", layer, stack)[:, queries][:, :, keys] for layer in range(self.model.anatomy.stack(stack).n_layers)]
+        return self._labelled(
+            torch.stack(rows).sum(-1).mean(-1),
+            ["layer", "head"],
+            name="between",
+            long_name=f"weight from {source!r} to {target!r}",
+            units="probability",
+            source="Clark et al. (2019), section 4.1",
+            stack=stack,
+            row=row,
         )
 
     def neurons(self, layer: int, stack: Stack | None = None, *, part: Literal["post", "up", "gate"] = "post") -> DataArray:

@@ -24,6 +24,16 @@ Quantifier = Literal["all", "some", "typical", "order", "equality"]
 Where = Callable[[Sequence[str | int]], str]
 
 
+class Illustration(BaseModel):
+    """A sentence on which a claim can be seen, the source's own or its twin, and the two words of it that the source speaks of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    from_word: str = ""
+    to_word: str = ""
+
+
 class Claim(BaseModel):
     """A statement with everything that decides how it is judged.
 
@@ -38,7 +48,7 @@ class Claim(BaseModel):
             example refutes it, and that there was none leaves it open ("no_example"): of others nothing was shown.
         test: the protocol and its parameters, the smallest effect of interest among them.
         alpha: level of the adjusted p.
-        example: a sentence of the source; what heads do on it illustrates the claim and decides nothing.
+        examples: sentences, the source's own among them; what heads do on them illustrates the claim and decides nothing.
         contradicts: ids of other claims that cannot be true if this one is.
         replications: how many others (models, seeds, corpora, languages) it must come out the same on to count as replicated.
         does_not_show: what a verdict leaves open, for the reader.
@@ -59,7 +69,7 @@ class Claim(BaseModel):
     denies: Literal["", "exactly", "by example"] = ""
     test: SerializeAsAny[Parameters]
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    example: str = ""
+    examples: tuple[Illustration, ...] = ()
     contradicts: tuple[str, ...] = ()
     replications: int = Field(default=1, ge=1)
     does_not_show: str

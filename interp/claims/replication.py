@@ -41,18 +41,19 @@ def replicated(verdict: Verdict, others: Sequence[Verdict]) -> Verdict:
 
 
 def _refuse_others(verdict: Verdict, others: Sequence[Verdict]) -> None:
-    seen = [_setting(verdict)]
+    seen = [setting_of(verdict)]
     for other in others:
         if other.claim_hash != verdict.claim_hash:
             raise ClaimError(f"a verdict on {other.claim['id']} ({other.claim_hash}) came; expected the same claim, {verdict.claim_hash}")
         if other.outcome == "not applicable":
             raise ClaimError(f"{other.model}: the claim is not about it ({other.summary}); expected a model that it is about")
-        if _setting(other) in seen:
+        if setting_of(other) in seen:
             raise ClaimError(f"{other.model} on the same data came twice; expected another model, seed, corpus or language each time")
-        seen.append(_setting(other))
+        seen.append(setting_of(other))
 
 
-def _setting(verdict: Verdict) -> tuple[str, str]:
+def setting_of(verdict: Verdict) -> tuple[str, str]:
+    """Model and data: what two verdicts must not share if one is to replicate the other."""
     return verdict.fingerprint, verdict.data.get("sentences", verdict.data.get("texts", ""))
 
 

@@ -22,6 +22,23 @@ Reason = Literal[
     "no_example",
 ]
 
+REASONS: dict[Reason, str] = {
+    "": "",
+    "underpowered": "too few cases to tell",
+    "control_failed": "a control did not come out as it must",
+    "null_also_passes": "what should fail the test passes it too",
+    "in_between": "an effect, but not one that matters for sure",
+    "ill_posed": "the claim cannot be tested as it is written",
+    "out_of_scope": "the claim is not about models like this one",
+    "null_not_run": "a null control was left out",
+    "methods_disagree": "the ways of intervening disagree",
+    "needs_training": "models have to be trained for it",
+    "needs_source": "a publication has to be read for it",
+    "needs_instrument": "a measurement has to be built for it",
+    "no_example": "no example against it was found, which says nothing of other models",
+    "not_published": "the publication has no such number",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -172,7 +189,7 @@ class Verdict:
             f"Data: {read}." if read else "",
             f"Elsewhere: {elsewhere}." if elsewhere else "",
         ]
-        parts = [head, self.summary, numbers, *told, _badges(self.badges)]
+        parts = [head, self.summary, numbers, *told, badges_told(self.badges)]
         return " ".join(part for part in [*parts, f"It does not show: {self.claim['does_not_show']}"] if part)
 
 
@@ -189,7 +206,13 @@ def _told(one: Evidence) -> str:
     )
 
 
-def _badges(badges: Badges) -> str:
+def badges_told(badges: Badges) -> str:
+    """What kind of evidence there is, in a sentence.
+
+    Example:
+        >>> badges_told(Badges(observational=True))
+        'Seen: yes; caused by intervention: not tried; replicated elsewhere: not yet replicated.'
+    """
     words = {None: "not tried", True: "yes", False: "no"}
     return (
         f"Seen: {words[badges.observational]}; caused by intervention: {words[badges.causal]}; "

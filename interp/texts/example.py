@@ -5,6 +5,7 @@ Glossary of axes
     word    a word's place, from 0: the index of `words`, `word_tokens`
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -70,3 +71,20 @@ class Example:
             word_tokens=(),
             links=(),
         )
+
+
+def tokens_of(example: Example, word: str) -> list[int]:
+    """The positions of the tokens of a word's first place in the text; letters beside it would make it another word.
+
+    Raises: DataError for a word that is not there.
+
+    Example:
+        >>> example = Example(text="a cat", ids=(7, 8), tokens=("a", " cat"), spans=((0, 1), (1, 5)), special=(False, False))
+        >>> tokens_of(example, "cat")
+        [1]
+    """
+    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", example.text)
+    positions = [pos for pos, (start, end) in enumerate(example.spans) if found and start < found.end() and end > found.start()]
+    if not positions:
+        raise DataError(f"{word!r} is no word of {example.text!r}; expected one of its words, spelled as there")
+    return positions

@@ -9,7 +9,7 @@ from checked import with_checks
 
 from interp.captures.prompt import capture
 from interp.captures.rebuild import worst
-from interp.core.errors import CheckFailed, EmptyText, SiteError, TextTooLong
+from interp.core.errors import CheckFailed, DataError, EmptyText, SiteError, TextTooLong
 from interp.core.provenance import Provenance
 from interp.measures.head_statistics import HEAD_STATISTICS
 from interp.models.load import load_model
@@ -46,6 +46,18 @@ def test_heads_and_bias_add_up_to_what_attention_wrote(tiny):
         written = seen.tensor("attn_out", layer)
         torch.testing.assert_close(sum(heads) + model.b_O(layer), written, atol=TOLERANCE, rtol=TOLERANCE)
         assert (sum(heads[:3]) + model.b_O(layer) - written).abs().max() > 0.01  # each head is needed
+
+
+def test_between_two_words_is_the_weight_of_their_pieces(tiny):
+    """The first place of a word counts; of its pieces those attended to are summed, those that attend averaged."""
+    seen = capture(tiny.model, TEXT)
+    found, pattern = seen.between("dog", "sea"), seen.pattern("L1H2")
+    tokens = [token.strip() for token in pattern.key_token.values]
+    np.testing.assert_allclose(found.sel(layer=1, head=2), pattern[tokens.index("dog"), tokens.index("sea")], atol=TOLERANCE)
+    assert found.max() > 1e-2
+    assert bool((seen.between("sea", "dog") == 0).all()) is not tiny.form.encoder  # a causal mask hides what comes later
+    with pytest.raises(DataError, match="'cat' is no word of 'by the sea"):
+        seen.between("dog", "cat")
 
 
 def test_z_is_the_pattern_times_the_values(tiny):

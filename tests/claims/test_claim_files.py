@@ -53,14 +53,14 @@ def test_a_wrong_file_is_refused_by_file_and_field(written):
     assert "head_relatoin" in message
     assert all(known in message for known in ("ffn_is_positionwise", "positional_head", "head_relation"))
     message = refused("margin: 0.10", "margn: 0.10")
-    assert "test.margn (line 12): no such field; expected some of protocol, relation, head" in message
-    assert "test.margin (line 9): Field required" in message
+    assert "test.margn (line 14): no such field; expected some of protocol, relation, head" in message
+    assert "test.margin (line 11): Field required" in message
     message = refused("statement:", "statment:")
     assert "statment (line 2): no such field; expected some of id, statement" in message
     message = refused("quantifier: some", "quantifier: most")
     assert "quantifier (line 7)" in message
     assert "'typical'" in message
-    assert "test.margin (line 12)" in refused("margin: 0.10", "margin: much")
+    assert "test.margin (line 14)" in refused("margin: 0.10", "margin: much")
     assert "less than 1" in refused("margin: 0.10", "margin: 10")
     assert "less than 1" in refused("margin: 0.10", "margin: .inf")
     assert "greater than 0" in refused("margin: 0.10", "margin: 0")

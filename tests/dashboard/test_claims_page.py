@@ -258,22 +258,45 @@ def _sentence():
     from interp.dashboard import kept
     from interp.dashboard.views import own_sentence
 
-    model = kept.model_of("tales")
-    verdict = replace(api.judge("S1-01", model), site=st.query_params["site"])
-    own_sentence.show(catalogue()["S4-42"], verdict, model)
+    model, asked = kept.model_of("tales"), st.query_params
+    verdict = replace(api.judge("S1-01", model), site=asked["site"], rows={"L0H7": [0.54], "L1H2": [0.25]})
+    own_sentence.show(catalogue()[asked["claim"]], verdict, model)
     own_sentence.show(catalogue()["S1-01"], verdict, model)  # has no sentence
+
+
+def sentence(claim, site):
+    page = AppTest.from_function(_sentence, default_timeout=120)
+    page.query_params["claim"], page.query_params["site"] = claim, site
+    page.run()
+    assert not page.exception
+    return page
 
 
 @pytest.mark.parametrize("site", ["L0H7", "", "L3"])
 def test_the_documents_own_sentence_stands_beside_a_verdict_on_a_head(site):
-    page = AppTest.from_function(_sentence, default_timeout=120)
-    page.query_params["site"] = site
-    page.run()
-    assert not page.exception
+    page = sentence("S4-42", site)
     shown = words(page, "markdown")
     assert ("The animal didn't cross the street because it was too tired" in shown) == (site == "L0H7")
     assert ("decides nothing: the verdict above is over" in words(page, "caption")) == (site == "L0H7")
     assert len(page.get("plotly_chart")) == (site == "L0H7")
+    assert not page.table
+
+
+def test_heads_between_two_words_stand_beside_what_they_reach_over_the_texts():
+    """The weight is the pattern's own number; the twin sentence asks for its own pair; later words are hidden from earlier ones."""
+    page, seen = sentence("S4-40", "L0H7"), api.capture(api.load("tales"), "The animal didn't cross the street because it was too tired")
+    table, found = page.table[0].value, seen.between("it", "animal")
+    by_head = {row["head"].split()[0]: row for _, row in table.iterrows()}
+    weights = {head: float(weight) for head, weight in zip(found.site.values.ravel(), found.values.ravel(), strict=True)}
+    for head, row in by_head.items():
+        assert row["weight from “it” to “animal”"] == f"{weights[head]:.2f}"
+    assert by_head["L0H7"]["on the texts of the verdict"] == "54.0%"
+    assert max(weights, key=weights.__getitem__) in by_head
+    page.radio[0].set_value("The animal didn't cross the street because it was too wide").run()
+    assert "weight from “it” to “street”" in page.table[0].value.columns
+    bank = sentence("S4-15", "L3")
+    assert "weight from “river” to “bank”" in bank.table[0].value.columns
+    assert not bank.get("plotly_chart")
 
 
 def test_a_claim_that_cannot_be_tested_as_worded_says_why_and_one_that_nothing_answers_what_it_takes():

@@ -6,7 +6,7 @@ import streamlit as st
 
 from interp import api
 from interp.claims.claim_files import catalogue
-from interp.claims.verdict import Control, Elsewhere, Evidence, Verdict
+from interp.claims.verdict import REASONS, Control, Elsewhere, Evidence, Verdict
 from interp.dashboard import footer
 from interp.dashboard.views import own_claim
 from interp.dashboard.words import literal
@@ -16,22 +16,6 @@ OUTCOMES = {
     "refuted": ("red", ":material/cancel:"),
     "inconclusive": ("orange", ":material/help:"),
     "not applicable": ("gray", ":material/do_not_disturb_on:"),
-}
-REASONS = {
-    "": "",
-    "underpowered": "too few cases to tell",
-    "control_failed": "a control did not come out as it must",
-    "null_also_passes": "what should fail the test passes it too",
-    "in_between": "an effect, but not one that matters for sure",
-    "ill_posed": "the claim cannot be tested as it is written",
-    "out_of_scope": "the claim is not about models like this one",
-    "null_not_run": "a null control was left out",
-    "methods_disagree": "the ways of intervening disagree",
-    "needs_training": "models have to be trained for it",
-    "needs_source": "a publication has to be read for it",
-    "needs_instrument": "a measurement has to be built for it",
-    "no_example": "no example against it was found, which says nothing of other models",
-    "not_published": "the publication has no such number",
 }
 BADGES = {
     "observational": ("seen", "What was measured fits the claim."),
