@@ -1,13 +1,14 @@
 """What a folder of verdicts holds, in the catalogue's order; and where the claims contradict each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
 
 from interp.claims.claim_files import catalogue, place_of
-from interp.claims.judge_many import NOT_RUN, not_run
+from interp.claims.judge_many import GENERAL, NOT_RUN, not_run
 from interp.claims.kept import edited, read_verdict
-from interp.claims.verdict import Verdict
+from interp.claims.replication import DECIDED, replicated, setting_of
+from interp.claims.verdict import REASONS, Verdict
 from interp.core.errors import ClaimError
 
 DOCUMENTS = {
@@ -48,6 +49,12 @@ class Row:
         return self.verdict.outcome if self.verdict else "not run"
 
     @property
+    def on(self) -> str:
+        """What it was judged on, in words."""
+        model = "no model" if self.model == GENERAL else self.model
+        return f"{model}, {self.data}" if self.data else model
+
+    @property
     def document(self) -> str:
         """The document that the claim is from."""
         return DOCUMENTS.get(self.claim.split("-")[0], OWN)
@@ -57,7 +64,7 @@ class Row:
         """One line: the reason, or the numbers."""
         if self.verdict is None:
             return self.why_not
-        reason = f"{self.verdict.reason}: " if self.verdict.reason else ""
+        reason = f"{REASONS[self.verdict.reason].capitalize()}. " if self.verdict.reason else ""
         return reason + self.verdict.summary
 
     @property
@@ -77,6 +84,7 @@ def collect(folder: str | Path) -> list[Row]:
     files = [file for file in folder.rglob("*.json") if file.name not in (NOT_RUN, "report.json")]
     rows = [_judged(file, folder) for file in files]
     rows += [row for reasons in folder.rglob(NOT_RUN) for row in _left(reasons.parent, folder, rows)]
+    rows = [_beside_others(row, rows) for row in rows]
     if not rows:
         raise ClaimError(f"{folder} holds no verdict; expected what `interp judge --all --out FOLDER` made")
     return sorted(rows, key=lambda row: (place_of(row.claim), row.model, row.folder))
@@ -87,6 +95,19 @@ def _judged(file: Path, root: Path) -> Row:
     claim = verdict.claim
     where = {"model": file.parent.name, "folder": str(file.parent.relative_to(root)), "data": verdict.data.get("name", "")}
     return Row(claim=claim["id"], statement=claim["statement"], verdict=verdict, edited=edited(verdict), **where)
+
+
+def _beside_others(row: Row, rows: list[Row]) -> Row:
+    """The row with what its claim came to on the other models and data of the folder."""
+    mine = row.verdict
+    if mine is None or not mine.fingerprint or mine.outcome not in DECIDED:
+        return row
+    others = {
+        setting_of(one.verdict): one.verdict
+        for one in rows
+        if one.verdict and one.verdict.claim_hash == mine.claim_hash and one.verdict.outcome != "not applicable"
+    }
+    return replace(row, verdict=replicated(mine, [one for setting, one in others.items() if setting != setting_of(mine)]))
 
 
 def _left(place: Path, root: Path, rows: list[Row]) -> list[Row]:

@@ -7,14 +7,20 @@ from functools import cache
 from pathlib import Path
 
 from interp.claims.claim_files import catalogue
+from interp.claims.judge_many import GENERAL
 from interp.claims.protocols.registry import PROTOCOLS
-from interp.claims.verdict import Control, Evidence, Verdict
+from interp.claims.verdict import REASONS, Control, Evidence, Verdict, badges_told
 from interp.core.errors import DataError
 from interp.figures.make import figure
 from interp.reports.collected import Row, contradictions
-from interp.reports.tables import counted
+from interp.reports.overview import LEGEND, SIGNS, models_of, told
+from interp.reports.tables import counted, record
 
 PAGE = Path(__file__).parent / "page.html"
+CAUGHT = {
+    "null": "These hold nothing of what is claimed, and must not pass the same test. If one did, the test would find it anywhere.",
+    "positive": "Here the answer is known, and must be found. If it were missed, the test would be blind, and its silence no finding.",
+}
 CLASSES = {"supported": "yes", "refuted": "no", "inconclusive": "open", "not applicable": "off", "not run": "off"}
 
 
@@ -31,9 +37,10 @@ def as_html(rows: Sequence[Row]) -> str:
         "OUTCOMES": _options("every verdict", [row.outcome for row in rows]),
         "KINDS": _options("every kind", [kind for row in rows if row.verdict for kind in row.verdict.claim["kind"]]),
         "MODELS": _options("every model", [row.model for row in rows]),
+        "OVERVIEW": _overview(rows),
         "TABLES": "\n".join(_table(document, rows) for document in dict.fromkeys(row.document for row in rows)),
         "CONTRADICTIONS": _contradictions(rows),
-        "CARDS": "\n".join(_card(row, row.verdict) for row in rows if row.verdict),
+        "CARDS": "\n".join(_card(row, row.verdict, rows) for row in rows if row.verdict),
     }
     text = page()
     for name, part in parts.items():
@@ -50,6 +57,32 @@ def _options(every: str, values: Sequence[str]) -> str:
     return "".join(told)
 
 
+def _overview(rows: Sequence[Row]) -> str:
+    """Claims down, models across; each sign leads to its card. Nothing where there is one model at most."""
+    models = models_of([record(row) for row in rows])
+    if len(models) < 3:
+        return ""
+    by_place = {(row.claim, row.model): row for row in rows}
+    head = "<th>Claim" + "".join(f"<th>{_escaped('no model' if model == GENERAL else model)}" for model in models)
+    body = []
+    for claim in dict.fromkeys(row.claim for row in rows):
+        found = [by_place.get((claim, model)) for model in models]
+        statement = next(row.statement for row in found if row)
+        body.append(f'<tr><th title="{_escaped(statement)}">{_escaped(claim)}' + "".join(map(_sign, found)) + "</tr>")
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    return f'<details class="overview"><summary>Every claim on every model: {_escaped(LEGEND)}</summary>{table}</details>'
+
+
+def _sign(row: Row | None) -> str:
+    if row is None:
+        return "<td>"
+    outcome = told(record(row))
+    sign, title = SIGNS.get(outcome, ""), f"{row.claim} on {row.model}: {outcome}"
+    if row.verdict is None:
+        return f'<td title="{_escaped(title)}">{sign}'
+    return f'<td><a class="{CLASSES.get(row.outcome, "off")}" title="{_escaped(title)}" href="#{_anchor(row)}">{sign}</a>'
+
+
 def _table(document: str, rows: Sequence[Row]) -> str:
     head = "<tr><th>Claim<th>Statement<th>On<th>Verdict<th>Why</tr>"
     body = "".join(_line(row) for row in rows if row.document == document)
@@ -61,8 +94,7 @@ def _line(row: Row) -> str:
     data = f'data-outcome="{_escaped(row.outcome)}" data-kind="{kinds}" data-model="{_escaped(row.model)}"'
     name = f'<a href="#{_anchor(row)}">{_escaped(row.claim)}</a>' if row.verdict else _escaped(row.claim)
     badge = f'<span class="badge {CLASSES.get(row.outcome, "off")}">{_escaped(row.outcome)}</span>'
-    on = f"{row.model}, {row.data}" if row.data else row.model
-    cells = (name, _escaped(row.statement), _escaped(on), badge, _escaped(row.short))
+    cells = (name, _escaped(row.statement), _escaped(row.on), badge, _escaped(row.short))
     return f"<tr {data}><td>" + "<td>".join(cells) + "</tr>"
 
 
@@ -82,9 +114,9 @@ def _said(row: Row) -> str:
     return f'<a href="#{_anchor(row)}">{_escaped(row.claim)}</a> ({_escaped(row.outcome)}): {_escaped(row.statement)}'
 
 
-def _card(row: Row, verdict: Verdict) -> str:
+def _card(row: Row, verdict: Verdict, rows: Sequence[Row]) -> str:
     claim = verdict.claim
-    reason = f" ({_escaped(verdict.reason)})" if verdict.reason else ""
+    reason = f" <span class=soft>{_escaped(REASONS[verdict.reason])}</span>" if verdict.reason else ""
     quoted = f'<blockquote lang="zh">{_escaped(claim["quotation"])}</blockquote>' if claim["quotation"] else ""
     translated = f"<p class=translation>{_escaped(claim['translation'])}</p>" if claim["translation"] else ""
     badge = f'<span class="badge {CLASSES.get(row.outcome, "off")}">{_escaped(row.outcome)}</span>'
@@ -98,10 +130,32 @@ def _card(row: Row, verdict: Verdict) -> str:
         _figure(verdict),
         _evidence(verdict.evidence),
         _controls(verdict),
+        f"<p>{_escaped(badges_told(verdict.badges))}{_elsewhere(verdict)}</p>" if verdict.evidence else "",
+        _same_question(row, rows),
         f"<p><strong>It does not show:</strong> {_escaped(claim['does_not_show'])}</p>",
         f"<p class=source>{_made(verdict)}</p><pre>{_escaped(_command(verdict))}</pre></article>",
     ]
     return "".join(parts)
+
+
+def _elsewhere(verdict: Verdict) -> str:
+    told = "; ".join(f"{one.outcome} on {one.model}{f' ({one.site})' if one.site else ''}" for one in verdict.elsewhere)
+    return f" Elsewhere: {_escaped(told)}." if told else ""
+
+
+def _same_question(row: Row, rows: Sequence[Row]) -> str:
+    """Claims that ask the same of the same model and data have one run between them."""
+    asked = _question(row)
+    others = [other for other in rows if other is not row and other.verdict and _question(other) == asked]
+    if not others:
+        return ""
+    links = ", ".join(f'<a href="#{_anchor(other)}">{_escaped(other.claim)}</a>' for other in others)
+    return f"<p>The same test on the same texts as {links}: one run, and no further evidence.</p>"
+
+
+def _question(row: Row) -> object:
+    verdict = row.verdict
+    return verdict and (verdict.claim["test"] if verdict.evidence else row.claim, verdict.model, verdict.fingerprint, verdict.data)
 
 
 def _figure(verdict: Verdict) -> str:
@@ -142,7 +196,9 @@ def _controls(verdict: Verdict) -> str:
     if not verdict.controls:
         return ""
     wrong = "What would have caught it, were it wrong" if verdict.outcome in ("supported", "refuted") else "Controls"
-    return f"<h4>{wrong}</h4><ul class=controls>{''.join(map(_control, verdict.controls))}</ul>"
+    kinds = {kind: [one for one in verdict.controls if one.kind == kind] for kind in CAUGHT}
+    told = (f"<p>{CAUGHT[kind]}</p><ul class=controls>{''.join(map(_control, found))}</ul>" for kind, found in kinds.items() if found)
+    return f"<h4>{wrong}</h4>{''.join(told)}"
 
 
 def _control(one: Control) -> str:

@@ -9,9 +9,11 @@ from io import StringIO
 from typing import Any
 
 from interp.reports.collected import Row, contradictions
+from interp.reports.overview import LEGEND, counts_table
 
 _NUMBERS = ("effect", "low", "high", "unit", "smallest_effect", "p_adjusted", "n_items", "n_clusters", "family")
-COLUMNS = ("claim", "model", "data", "outcome", "reason", *_NUMBERS, "site", "kind", "quantifier", "statement", "why")
+_BADGES = ("observational", "causal", "replicated")
+COLUMNS = ("claim", "model", "data", "outcome", "reason", *_BADGES, *_NUMBERS, "site", "kind", "quantifier", "statement", "why")
 
 
 def record(row: Row) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def record(row: Row) -> dict[str, Any]:
     if verdict:
         claim = verdict.claim
         said |= {"reason": verdict.reason, "site": verdict.site, "kind": "/".join(claim["kind"]), "quantifier": claim["quantifier"]}
+        said |= {name: {True: "yes", False: "no", None: ""}[badge] for name, badge in asdict(verdict.badges).items()}
     found = {**first, **said}
     return {column: found.get(column, "") for column in COLUMNS}
 
@@ -43,7 +46,8 @@ def as_json(rows: Sequence[Row]) -> str:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """Counts, and a table for each document."""
-    parts = ["# Verdicts", "", counted(rows), ""]
+    told = [record(row) for row in rows]
+    parts = ["# Verdicts", "", counted(rows), "", counts_table(told), "", f"{LEGEND}.", ""]
     for document in dict.fromkeys(row.document for row in rows):
         parts += [f"## {document}", "", "| claim | on | verdict | statement | why |", "|---|---|---|---|---|"]
         parts += [_line(row) for row in rows if row.document == document] + [""]
@@ -66,5 +70,5 @@ def counted(rows: Sequence[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    cells = (row.claim, f"{row.model}, {row.data}" if row.data else row.model, row.outcome, row.statement, row.short)
+    cells = (row.claim, row.on, row.outcome, row.statement, row.short)
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

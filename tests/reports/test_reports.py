@@ -12,6 +12,8 @@ from interp.claims.claim_files import catalogue
 from interp.claims.verdict import Evidence
 from interp.core.errors import ClaimError
 from interp.reports.collected import collect, contradictions
+from interp.reports.overview import claims_table, counts_table
+from interp.reports.tables import record
 
 SCRIPT = "<script>alert('x')</script> | & \"quoted\""
 SAMPLED = Evidence(
@@ -46,6 +48,39 @@ def test_every_verdict_has_a_row_and_a_card(folder):
     assert not re.findall(
         r"(?:src|href)=\"(?!#)|url\(|@import", re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
     )  # nothing from elsewhere
+
+
+def test_a_card_says_which_control_would_have_caught_it_and_which_claims_share_its_run(folder):
+    page = (folder / "report.html").read_text()
+    card = page[page.index('<article id="S4-19') :].split("</article>")[0]
+    for kind, one in (("must not pass the same test", "sizes drawn at random"), ("must be found", "the formulas, on")):
+        assert kind in card
+        assert one in card
+    assert card.index("must not pass") < card.index("sizes drawn at random") < card.index("must be found") < card.index("the formulas, on")
+    assert "The same test on the same texts as" not in card
+
+
+def test_claims_on_models_at_a_glance(folder):
+    rows = [record(row) for row in collect(folder)]
+    counts = counts_table(rows).splitlines()
+    assert counts[0] == "| claims on | no model | `small` |"
+    assert counts[-1] == "| all | 1 ✓ 1 ✗ 1 ○ | 2 ✓ |"
+    lines = {line.split(" | ")[0].strip("| "): line for line in claims_table(rows).splitlines()}
+    assert lines["S4-19"].endswith("| ✗ |  |")
+    assert lines["S4-40"].endswith("|  | · |")
+    assert counts_table(rows) in (folder / "report.md").read_text()
+    assert 'class="overview"' not in (folder / "report.html").read_text()  # one model needs none
+
+
+def test_several_models_have_a_sign_for_each_claim_that_leads_to_its_card(folder, tmp_path):
+    for place in ("general", "small", "other"):
+        (tmp_path / place).mkdir()
+        for kept in (folder / place.replace("other", "small")).glob("S*.json"):
+            (tmp_path / place / kept.name).write_text(kept.read_text())
+    page = interp.report(tmp_path).read_text()
+    overview = page[page.index('class="overview"') : page.index("</details>")]
+    assert '<a class="no" title="S4-19 on general: refuted" href="#S4-19--general">✗</a>' in overview
+    assert '<a class="yes" title="S4-20 on other: supported" href="#S4-20--other">✓</a>' in overview
 
 
 def test_words_of_others_are_no_markup(folder):
