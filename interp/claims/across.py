@@ -60,15 +60,20 @@ class Across:
     replicates: bool | None
     denies: bool = False
 
+    @property
+    def spread(self) -> str:
+        """How much of the spread between settings chance does not explain, in words; "" with fewer than two."""
+        p = "below 0.001" if self.p_heterogeneity < 1e-3 else f"{self.p_heterogeneity:.2g}"
+        return f"I² {self.i2:.0%}, p of heterogeneity {p}" if np.isfinite(self.i2) else ""
+
     def __str__(self) -> str:
         """A line for each setting, and what they come to together."""
         told = [f"{self.claim}: {self.statement}"]
         told += ["  Effects are those of what the claim denies."] if self.denies else []
         told += [f"  {one.name:32} {one.outcome.upper():14} {one.site:8} {_effect(one.effect, one.low, one.high)}" for one in self.settings]
         if np.isfinite(self.mean):
-            spread = f"I² {self.i2:.0%}, p of heterogeneity {self.p_heterogeneity:.2g}"
             told.append(
-                f"  {'together (random effects)':32} {'':14} {'':8} {_effect(self.mean, self.low, self.high)} {self.unit}; {spread}"
+                f"  {'together (random effects)':32} {'':14} {'':8} {_effect(self.mean, self.low, self.high)} {self.unit}; {self.spread}"
             )
         role = {
             True: "The role came again.",

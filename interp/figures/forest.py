@@ -1,10 +1,14 @@
 """A forest plot: one claim's effect on every model and corpus with its interval, and all of them together."""
 
+from pathlib import Path
+
 import numpy as np
 
 from interp.claims.across import Across
 from interp.core.errors import DataError
 from interp.figures.description import Bars, Reference
+
+SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}
 
 
 def forest(found: Across) -> Bars:
@@ -16,14 +20,19 @@ def forest(found: Across) -> Bars:
     if not drawn:
         raise DataError(f"{found.claim} has no effect with an interval on {len(found.settings)} settings; print it instead")
     values, low, high = ([getattr(one, name) for one in drawn] for name in ("effect", "low", "high"))
-    labels = [f"{one.name}: {one.site} {one.outcome}".replace(":  ", ": ") for one in drawn]
+    of_data = len({one.data for one in drawn}) > 1
+    labels = [" ".join(filter(None, (one.model, Path(one.data).stem if of_data else "", one.site, SIGNS[one.outcome]))) for one in drawn]
     if np.isfinite(found.mean):
         values, low, high = [*values, found.mean], [*low, found.low], [*high, found.high]
-        labels = [*labels, "together (random effects)"]
-    spread = f" I² {found.i2:.0%}, p of heterogeneity {found.p_heterogeneity:.2g}." if np.isfinite(found.i2) else ""
+        labels = [*labels, "together"]
+    spread = f" Together by random effects; {found.spread}." if found.spread else ""
+    smallest = [one.smallest_effect for one in drawn]
+    of_interest = "smallest effect of interest" + ("" if np.ptp(smallest) < 0.01 * max(smallest) else ", the largest of them")
+    signs = ", ".join(f"{sign} {outcome}" for outcome, sign in SIGNS.items() if outcome in {one.outcome for one in drawn})
+    on = "" if of_data or not drawn[0].data else f" All on {drawn[0].data}."
     return Bars(
         title=f"{found.claim} on {len(drawn)} settings",
-        caption=f"{found.statement}{spread} Intervals at 95 %.",
+        caption=f"{found.statement}{spread}{on} {signs}. Intervals at 95 %.",
         n=len(drawn),
         labels=labels,
         values=np.array(values),
@@ -31,5 +40,5 @@ def forest(found: Across) -> Bars:
         high=np.array(high),
         value_title="effect",
         units=found.unit,
-        reference=Reference(value=drawn[0].smallest_effect, label="smallest effect of interest"),
+        reference=Reference(value=max(smallest), label=of_interest),
     )

@@ -11,6 +11,7 @@ from interp.claims.across import across
 from interp.claims.judge import judge
 from interp.claims.verdict import Evidence
 from interp.core.errors import ClaimError, DataError
+from interp.figures.forest import forest
 
 ERROR = 0.05
 
@@ -61,11 +62,19 @@ def test_a_role_comes_again_or_not_and_an_index_need_not(settings):
     assert [one.model for one in left_out.settings] == ["m0", "m1"]
 
 
+def caption_of(found) -> str:
+    return forest(found).caption
+
+
 def test_the_forest_has_every_setting_and_their_mean(settings):
     drawn = interp.figure(across([*settings(0.2, 0.3), *settings(0.1, data="b.conllu")]))
     assert len(drawn.csv().splitlines()) >= 5
-    assert "together (random effects)" in drawn.csv()
-    assert "m0, b.conllu" in drawn.csv()
+    assert "together" in drawn.csv()
+    assert "m0 b L0H0 ✓" in drawn.csv()
+    assert "m1 a L1H0 ✓" in drawn.csv()
+    assert "m1 L1H0 ✓" in interp.figure(across(settings(0.2, 0.3))).csv()  # on one corpus its name stands below
+    assert "All on a.conllu. ✓ supported." in caption_of(across(settings(0.2, 0.3)))
+    assert "p of heterogeneity below 0.001" in caption_of(across(settings(0.0, 0.2, 0.9)))
     exact = across([judge("S1-01", interp.load("small"))])
     assert exact.replicates is None
     assert np.isnan(exact.mean)
