@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from interp.claims.claim_files import catalogue
+from interp.claims.judge_many import GENERAL
 from interp.models import zoo
 from interp.reports.overview import COUNTED, LEGEND, SIGNS, claims_table, counts_table, models_of, told
 
@@ -33,7 +34,19 @@ def table() -> str:
     found = records()
     edited = sorted({one["claim"] for one in found if one["claim_hash"] not in ("", catalogue()[one["claim"]].hash)})
     since = [f"Edited since they were judged: {', '.join(edited)}."] if edited else []
-    return "\n".join([BEGIN, counts_table(found), "", *since, f"{LEGEND}; those that a claim is not about are not counted.", END])
+    return "\n".join(
+        [BEGIN, counts_table(found), "", *since, *not_yet(found), f"{LEGEND}; those that a claim is not about are not counted.", END]
+    )
+
+
+def not_yet(found: list[dict[str, str]]) -> list[str]:
+    """What a run that was stopped has left, in words."""
+    known = [claim.id for claim in catalogue().values() if not claim.protocol.subject(claim.test)]
+    judged = {model: {one["claim"] for one in found if one["model"] == model} for model in models_of(found) if model != GENERAL}
+    left = {model: [claim for claim in known if claim not in of] for model, of in judged.items()}
+    told = [f"On `{model}` not judged yet: {', '.join(claims)}." for model, claims in left.items() if claims]
+    none = [f"`{name}`" for name in zoo.names() if name not in judged]
+    return [*told, *([f"Models not judged yet: {', '.join(none)}."] if none else [])]
 
 
 def whole() -> str:
