@@ -67,17 +67,33 @@ def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, level: float = 0.9
         >>> found.estimate, found.n_clusters, found.low < 0.625 < found.high
         (0.625, 4, True)
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level {level} came; expected one between 0 and 1, such as 0.95")
+    return cluster_means(values, clusters, levels=(level,), n_resamples=n_resamples, seed=seed)[0]
+
+
+def cluster_means(
+    values: np.ndarray, clusters: np.ndarray, *, levels: tuple[float, ...], n_resamples: int = 5000, seed: int
+) -> tuple[Interval, ...]:
+    """`cluster_mean` at several levels, off the same resamples: each interval is what it would be by itself.
+
+    Example:
+        >>> hits, sentences = np.array([1, 1, 0, 1, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+        >>> cluster_means(hits, sentences, levels=(0.95, 0.9), seed=0)[1] == cluster_mean(hits, sentences, level=0.9, seed=0)
+        True
+    """
+    if bad := [level for level in levels if not 0 < level < 1]:
+        raise ValueError(f"level {bad[0]} came; expected one between 0 and 1, such as 0.95")
     if n_resamples < 2:
         raise ValueError(f"n_resamples {n_resamples} came; expected at least 2, and 5000 for numbers that are reported")
     sums, counts = cluster_sums(values, clusters)
     if len(sums) < 2:
         raise ValueError(f"{len(sums)} cluster came; expected at least 2: resampling one cluster shows no spread, add texts")
     estimate = float(sums.sum() / counts.sum())
-    low, high, method = _ends(sums, counts, estimate, level, n_resamples, seed)
-    n_items, n_clusters = int(counts.sum()), len(sums)
-    return Interval(estimate=estimate, low=low, high=high, level=level, method=method, n_items=n_items, n_clusters=n_clusters)
+    n = {"n_items": int(counts.sum()), "n_clusters": len(sums)}
+    ends = _ends(sums, counts, estimate, levels, n_resamples, seed)
+    return tuple(
+        Interval(estimate=estimate, low=low, high=high, level=level, method=method, **n)
+        for level, (low, high, method) in zip(levels, ends, strict=True)
+    )
 
 
 def with_unseen(found: Interval, lowest: float, highest: float) -> Interval:
@@ -121,27 +137,34 @@ def cluster_sums(values: np.ndarray, clusters: np.ndarray) -> tuple[Float[np.nda
     return np.bincount(inverse, weights=scores), np.bincount(inverse).astype(float)
 
 
-def _ends(sums: np.ndarray, counts: np.ndarray, estimate: float, level: float, n_resamples: int, seed: int) -> tuple[float, float, Method]:
+def _ends(
+    sums: np.ndarray, counts: np.ndarray, estimate: float, levels: tuple[float, ...], n_resamples: int, seed: int
+) -> list[tuple[float, float, Method]]:
     # Rounding in a sum of N values is below N times 2e-16 of their size: clusters that differ by less do not differ.
     if np.allclose(sums, estimate * counts, rtol=1e-12, atol=1e-12 * np.abs(sums).max()):
-        return estimate, estimate, "constant"
+        return [(estimate, estimate, "constant")] * len(levels)
     options = {
         "paired": True,
         "vectorized": True,
-        "confidence_level": level,
         "batch": max(1, _DRAWS_AT_ONCE // len(sums)),
         "rng": np.random.default_rng(seed),
     }
     from scipy.stats import DegenerateDataWarning, bootstrap  # here: half a second of imports that only verdicts need
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", DegenerateDataWarning)
-        found = bootstrap((sums, counts), _ratio, n_resamples=n_resamples, method="BCa", **options)
-    method: Method = "BCa"
-    if not np.isfinite(found.confidence_interval).all():  # all resamples on one side: the bias correction is infinite
-        found = bootstrap((sums, counts), _ratio, n_resamples=0, bootstrap_result=found, method="percentile", **options)
-        method = "percentile"
-    return float(found.confidence_interval.low), float(found.confidence_interval.high), method
+    found: list[tuple[float, float, Method]] = []
+    drawn = None
+    for level in levels:
+        options |= {"confidence_level": level, "bootstrap_result": drawn, "n_resamples": 0 if drawn else n_resamples}
+        method: Method = "BCa"
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", DegenerateDataWarning)
+            drawn = bootstrap((sums, counts), _ratio, method="BCa", **options)
+        ends = drawn.confidence_interval
+        if not np.isfinite(ends).all():  # all resamples on one side: the bias correction is infinite
+            again = options | {"bootstrap_result": drawn, "n_resamples": 0}
+            ends, method = bootstrap((sums, counts), _ratio, method="percentile", **again).confidence_interval, "percentile"
+        found.append((float(ends.low), float(ends.high), method))
+    return found
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray | np.floating:

@@ -8,7 +8,7 @@ import numpy as np
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
 from interp.core.errors import ClaimError
 from interp.stats.equivalence import best_upper_bound
-from interp.stats.intervals import Interval, cluster_mean, cluster_sums, with_unseen
+from interp.stats.intervals import cluster_means, cluster_sums, with_unseen
 from interp.stats.permutation import sign_flip_max_t
 from interp.stats.power import n_for, power_at
 from interp.stats.split import split_clusters
@@ -68,9 +68,9 @@ def sampled_evidence(
             claim is not refuted the more often, the more is asked of it.
     """
     differences = values - baseline
-    interval = _interval(differences[member], clusters, 0.95, seed, largest)
-    best = best_upper(differences, clusters, alpha=alpha / pieces, largest=largest)
-    upper = max(_interval(differences[member], clusters, 1 - 2 * alpha / pieces, seed, largest).high, best)
+    levels = (0.95, 1 - 2 * alpha / pieces)
+    interval, wide = (with_unseen(one, -largest, largest) for one in cluster_means(differences[member], clusters, levels=levels, seed=seed))
+    upper = max(wide.high, best_upper(differences, clusters, alpha=alpha / pieces, largest=largest))
     sums = np.stack([cluster_sums(row, clusters)[0] for row in differences])
     flips = sign_flip_max_t(sums, seed=seed)
     level = alpha / (families * len(values))
@@ -127,11 +127,6 @@ def best_upper(values: np.ndarray, clusters: np.ndarray, *, alpha: float, larges
     alike = mean[stand_in.std(1) < 1e-12]
     unseen = float((alike + _unseen(len(counts), alpha) * (largest - alike)).max()) if alike.size else -np.inf
     return max(best_upper_bound(stand_in, alpha=alpha), unseen)
-
-
-def _interval(values: np.ndarray, clusters: np.ndarray, level: float, seed: int, largest: float) -> Interval:
-    """The bootstrap's interval; where all clusters are alike, the one that clusters not yet seen would still allow."""
-    return with_unseen(cluster_mean(values, clusters, level=level, seed=seed), -largest, largest)
 
 
 def _unseen(n_clusters: int, alpha: float) -> float:
