@@ -81,7 +81,10 @@ def data_stamp(data: str) -> str:
 
 def _annotation(sentence: Sentence) -> str:
     """All of a sentence that a verdict may rest on: the same text with another tree, tag or link is another treebank."""
-    words = (f"{word.form} {word.lemma} {word.upos} {word.head} {word.deprel} {word.span} {word.multiword}" for word in sentence.words)
+    words = (
+        f"{word.form} {word.lemma} {word.upos} {word.head} {word.deprel} {word.span} {word.multiword} {word.feats}"
+        for word in sentence.words
+    )
     return "\n".join((sentence.document, sentence.text, *words, *map(str, sentence.links)))
 
 

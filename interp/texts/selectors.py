@@ -1,6 +1,7 @@
 """Which words of an annotated sentence are meant? One line that a person writes, and that a claim keeps.
 
     upos=PRON                   part of speech; also deprel (subtype or not), lemma, form
+    Number=Plur                 a morphological feature, by its name in the treebank (with a capital)
     lemma=it|they               any of these
     form~un.*ed                 a regular expression for the whole word (`~` in place of `=`)
     upos=VERB & lemma~s.*       all of these
@@ -43,7 +44,7 @@ class Part:
 
     def holds(self, word: Word) -> bool:
         """Whether a word meets the condition."""
-        values = _FIELDS[self.field](word)
+        values = _FIELDS[self.field](word) if self.field in _FIELDS else (word.feature(self.field),)
         if self.sign == "~":
             return any(re.fullmatch(self.value, value) for value in values)
         return any(value in self.value.split("|") for value in values)
@@ -78,11 +79,11 @@ def parse_selector(text: str, *, relative: bool = False) -> tuple[Part, ...]:
 
 def _part(piece: str, text: str, relative: bool) -> Part:
     found = _PART.fullmatch(piece)
-    allowed = ", ".join(f"{field}=..." for field in _FIELDS) + (", head, dependent, offset=-1, link=NAME" if relative else "")
+    allowed = ", ".join(f"{field}=..." for field in (*_FIELDS, "Number")) + (", head, dependent, offset=-1, link=NAME" if relative else "")
     if not found:
         raise ClaimError(f"{piece.strip()!r} in {text!r} is no condition; expected {allowed}, joined by &")
     field, sign, value = found[1], found[2] or "", found[3] or ""
-    known = field in _FIELDS or (relative and field in _PLACES)
+    known = field in _FIELDS or field[0].isupper() or (relative and field in _PLACES)
     whole = field in ("head", "dependent")
     if not known or whole == bool(sign) or (field in ("offset", "link") and sign != "="):
         raise ClaimError(f"{piece.strip()!r} in {text!r} is no condition; expected {allowed}, joined by &")

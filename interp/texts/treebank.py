@@ -139,6 +139,7 @@ def _word(token: Any, span: Span, multiword: bool) -> Word:
         head=token["head"],
         span=span,
         multiword=multiword,
+        feats="|".join(f"{name}={value}" for name, value in (token["feats"] or {}).items()) or "_",
     )
 
 

@@ -24,6 +24,7 @@ class Word:
         head: the head's `id`; 0 for the root.
         span: characters [start, end) in the sentence's text; of the whole multiword token if it is in one.
         multiword: it is part of a multiword token, and shares its span with the other parts.
+        feats: its morphological features, as in CoNLL-U: "Number=Plur|PronType=Prs"; "_" for none.
 
     Example:
         >>> word = Word(id=2, form="seen", lemma="see", upos="VERB", deprel="acl:relcl", head=1, span=(4, 8))
@@ -39,6 +40,17 @@ class Word:
     head: int
     span: Span
     multiword: bool = False
+    feats: str = "_"
+
+    def feature(self, name: str) -> str:
+        """The value of a morphological feature; "" for a word without it.
+
+        Example:
+            >>> word = Word(id=1, form="cats", lemma="cat", upos="NOUN", deprel="root", head=0, span=(0, 4), feats="Case=Nom|Number=Plur")
+            >>> word.feature("Number"), word.feature("Tense")
+            ('Plur', '')
+        """
+        return next((value for one in self.feats.split("|") for key, _, value in [one.partition("=")] if key == name), "")
 
     @property
     def relation(self) -> str:

@@ -298,3 +298,20 @@ def test_a_real_encoder_tells_best_in_its_early_layers_where_a_words_head_is(min
     scores = verdict.rows["head_distance"]
     assert max(scores) > scores[0] + 0.03
     assert max(verdict.rows["head_distance, untrained"]) < max(scores)
+
+
+def test_a_morphological_feature_is_a_task_of_the_words_that_have_it(deep, bank):
+    plural = {"dog": "Plur", "sea": "Sing"}
+    marked = [
+        replace(one, words=tuple(replace(word, feats=f"Number={plural[word.form]}" if word.form in plural else "_") for word in one.words))
+        for one in bank
+    ]
+    examples = [annotate(one, deep.tokenizer, n_ctx=48) for one in marked]
+    _, items = task_items(["Number"], examples, 2000, seed=0)
+    labels = items["Number"].label.tolist()
+    assert set(labels) == {"Plur", "Sing"}
+    assert [plural[form] for form in items["Number"].form.tolist()] == labels
+    with pytest.raises(ClaimError, match="the treebank marks Tense for no word"):
+        task_items(["Tense"], examples, 2000, seed=0)
+    with pytest.raises(ClaimError, match=r"test\.tasks"):
+        claim(tasks=("number",))

@@ -20,10 +20,13 @@ ROWS = [  # form, lemma, upos, deprel, head
 ]
 
 
+FEATS = {"She": "Number=Sing", "saw": "Tense=Past|VerbForm=Fin", "dogs": "Number=Plur", "cats": "Number=Plur"}
+
+
 @pytest.fixture(scope="module")
 def example() -> Example:
     words = tuple(
-        Word(id=number, form=form, lemma=lemma, upos=upos, deprel=deprel, head=head, span=(number, number + 1))
+        Word(id=number, form=form, lemma=lemma, upos=upos, deprel=deprel, head=head, span=(number, number + 1), feats=FEATS.get(form, "_"))
         for number, (form, lemma, upos, deprel, head) in enumerate(ROWS, 1)
     )
     n = len(words)
@@ -45,6 +48,10 @@ def example() -> Example:
         ("form~.*s", [3, 5]),
         ("form~[a-z]ogs & upos = NOUN", [3]),
         ("upos=NOUN & deprel=amod", []),
+        ("Number=Plur", [3, 5]),
+        ("Number=Sing|Plur & upos=PRON", [0]),
+        ("Tense~Pa.*", [1]),
+        ("Mood=Imp", []),
     ],
 )
 def test_words(example, selector, places):
@@ -74,11 +81,15 @@ def test_from_a_word(example, selector, start, places):
 @pytest.mark.parametrize(
     ("selector", "relative", "told"),
     [
-        ("", False, "'' in '' is no condition; expected upos=..., deprel=..., lemma=..., form=..., joined by &"),
+        ("", False, "'' in '' is no condition; expected upos=..., deprel=..., lemma=..., form=..., Number=..., joined by &"),
         ("upos", False, "is no condition"),
         ("case=Acc", False, "'case=Acc' in 'case=Acc' is no condition"),
         ("upos=NOUN & head", False, "'head' in 'upos=NOUN & head' is no condition"),
-        ("head=3", True, "is no condition; expected upos=..., deprel=..., lemma=..., form=..., head, dependent, offset=-1, link=NAME"),
+        (
+            "head=3",
+            True,
+            "is no condition; expected upos=..., deprel=..., lemma=..., form=..., Number=..., head, dependent, offset=-1, link=NAME",
+        ),
         ("offset", True, "is no condition"),
         ("offset=0", True, "offset=0 in 'offset=0' came; expected a number of words"),
         ("offset=first", True, "offset=first in 'offset=first' came"),

@@ -56,6 +56,7 @@ def test_words_stand_where_the_text_has_them(written):
 
 def test_relations_and_heads(written):
     words = read_treebank(written(GOOD))[0].words
+    assert (words[1].feats, words[1].feature("Mood"), words[1].feature("Tense"), words[2].feats) == ("Mood=Imp", "Imp", "", "_")
     assert (words[2].deprel, words[2].relation) == ("advmod:neg", "advmod")
     assert (words[6].head, words[6].head_index, words[words[6].head_index].form) == (8, 7, "said")
     assert words[3].head_index is None

@@ -11,9 +11,7 @@ from interp.texts.words import Sentence, Word
 
 @dataclass(frozen=True, kw_only=True)
 class GrammarWord(Word):
-    """A word with its morphological features, as in CoNLL-U: "Number=Sing|Person=3"; "_" for none."""
-
-    feats: str = "_"
+    """A word that tells its number."""
 
     @property
     def number(self) -> str:
@@ -23,7 +21,7 @@ class GrammarWord(Word):
             >>> GrammarWord(id=1, form="dogs", lemma="dog", upos="NOUN", deprel="root", head=0, span=(0, 4), feats="Number=Plur").number
             'Plur'
         """
-        return next((each.partition("=")[2] for each in self.feats.split("|") if each.startswith("Number=")), "")
+        return self.feature("Number")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@
     head_distance   how far off and on which side its head stands, from -3 to 3 (further counts as 3), or "root"
     deprel          its relation to its head, read from both words' vectors (the edge is given, as in edge probing)
     sense           which sense an ambiguous word has, read for each such word by itself; asked of occurrences that are marked with one
+    Number, ...     a morphological feature of the treebank, asked of the words that have it
 
 Words are drawn evenly over documents, a few from each sentence, so that few sentences give many documents; the number is fixed before the
 run. Parts of a multiword token share their pieces and are left out.
@@ -14,7 +15,8 @@ run. Parts of a multiword token share their pieces and are left out.
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -24,7 +26,8 @@ from interp.core.errors import ClaimError
 from interp.texts.example import Example
 from interp.texts.senses import senses_of
 
-TaskName = Literal["upos", "chunk", "head_distance", "deprel", "sense"]
+Feature = Literal["Case", "Definite", "Degree", "Gender", "Mood", "Number", "Person", "PronType", "Tense", "VerbForm"]
+TaskName = Literal["upos", "chunk", "head_distance", "deprel", "sense"] | Feature
 PER_SENTENCE = 12
 FARTHEST = 3
 _NOMINAL = {"NOUN", "PROPN", "PRON"}
@@ -151,10 +154,16 @@ def _sense(example: Example, place: int) -> Asked:
     return None if sense is None else ((place,), sense)
 
 
+def _feature(example: Example, place: int, name: str) -> Asked:
+    value = example.words[place].feature(name)
+    return ((place,), value) if value else None
+
+
 TASKS: dict[str, Callable[[Example, int], Asked]] = {
     "upos": _upos,
     "chunk": _chunk,
     "head_distance": _head_distance,
     "deprel": _deprel,
     "sense": _sense,
+    **{name: partial(_feature, name=name) for name in get_args(Feature)},
 }
