@@ -10,6 +10,7 @@ import torch
 import transformers
 from checked import with_checks
 
+from interp.claims.calibration.world import written
 from interp.claims.claim import parse_claim
 from interp.claims.judge import judge, plan
 from interp.claims.protocols import disambiguation
@@ -23,6 +24,9 @@ from interp.claims.protocols.parts.sense_items import sense_items
 from interp.claims.rule import decide
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
+from interp.models.constructed.heads import PARTS, Head, blank, current, first, reads, write_heads
+from interp.models.constructed.words import CLASSES
+from interp.models.constructed.words import word_tokenizer as constructed_tokenizer
 from interp.models.load import load_model
 from interp.models.untrained import untrained
 from interp.texts.grammar.senses import sense_sets
@@ -293,3 +297,73 @@ def test_a_real_encoder_knows_its_senses(minilm):
     assert verdict.outcome != "refuted"
     assert max(verdict.rows["logistic"]) > verdict.rows["most frequent sense"][0] + 0.2
     assert max(verdict.rows["logistic, untrained"]) < max(verdict.rows["logistic"]) - 0.1
+
+
+def two_layers(*heads):
+    """A decoder whose first layer has these heads; FFNs know positions only."""
+    hf = blank(["attn", "mlp"], 2, 8)
+    write_heads(hf, 0, list(heads))
+    write_heads(hf, 1, [current(), first(), current(), first()])
+    with torch.no_grad():
+        for block in hf.model.blocks:
+            block.mlp.fc_in.weight[:, PARTS["position"]] = torch.rand(8, 64, generator=torch.Generator().manual_seed(0))
+            block.mlp.fc_out.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(1))
+    return with_checks(load_model(hf, constructed_tokenizer(64)))
+
+
+@pytest.fixture(scope="module")
+def carried():
+    """A head writes the word two places before, which is the cue, into the stream."""
+    two_back = Head(query=reads("position", back=2), key=reads("position"), into="noted")
+    return two_layers(two_back, first(), current(), first())
+
+
+@pytest.fixture
+def deaf_twins(monkeypatch):
+    """Twins whose attention writes nothing: any mixture of words, however faint, would make the one cue readable."""
+    hf = blank(["attn", "mlp"], 2, 8)
+    hf.model.blocks[0].mlp.fc_in.weight.data[:, PARTS["position"]] = 1.0
+    twin = load_model(hf, constructed_tokenizer(64))
+    monkeypatch.setattr(disambiguation, "untrained", lambda model, seed: twin)
+
+
+@pytest.fixture(scope="module")
+def cued():
+    """Documents of two sentences that differ in the cue alone, which stands two words before the ambiguous one."""
+    rng, found = np.random.default_rng(0), []
+    for number in range(110):
+        rest = [str(rng.choice(CLASSES["thing"])) for _ in range(2)]
+        for sense, cue in enumerate(("sea", "night")):
+            rows = [(form, "X", "dep", -1) for form in (rest[0], cue, "and", "bat", rest[1])]
+            sentence = written(f"s{number}-{sense}", rows, ((f"Sense:bat.{sense}", 3, 3),))
+            found.append(replace(sentence, document=f"d{number}"))
+    return found
+
+
+def test_the_other_senses_state_at_the_word_is_read_as_the_other_sense(carried, cued, deaf_twins):
+    after, written_before = (judge(claim("patched", layer=0), carried, cued), judge(claim("patched", sublayer="ffn"), carried, cued))
+    assert (after.outcome, after.reason) == ("supported", "")
+    assert after.badges.causal is True
+    assert {one.baseline_name for one in after.evidence} == {"nothing replaced", "the same at another word"}
+    assert all(one.estimate == 1.0 and one.baseline == 0.0 for one in after.evidence)
+    assert written_before.outcome == "refuted"  # the cue comes by attention, and FFNs are left to write what they like
+    told = plan(claim("patched", layer=0), carried, cued)
+    assert (told.n_items, told.n_clusters, told.family) == (after.evidence[0].n_items, after.evidence[0].n_clusters, 1)
+    assert "With the stream after L0 from there at the word, 1.000 are read as the other sense in the end" in after.summary
+
+
+def test_what_attention_adds_carries_the_sense_and_where_untrained_attention_does_too_it_is_said(carried, cued):
+    found = judge(claim("patched", sublayer="attention"), carried, cued)
+    assert all(one.estimate == 1.0 and one.baseline == 0.0 for one in found.evidence)
+    assert (found.outcome, found.reason) == ("inconclusive", "null_also_passes")
+    assert found.site == ""
+
+
+def test_patching_that_cannot_be_done_is_refused(carried, cued):
+    with pytest.raises(ClaimError, match="expected a layer or a sublayer, one of them, and no by"):
+        claim("patched")
+    with pytest.raises(ClaimError, match=r"layer 7 came; .* has layers 0-1"):
+        judge(claim("patched", layer=7), carried, cued)
+    alone = [replace(one, document=one.id) for one in cued]
+    with pytest.raises(ClaimError, match="0 occurrences have a sentence of the same document that differs in the sense alone"):
+        judge(claim("patched", layer=0), carried, alone)

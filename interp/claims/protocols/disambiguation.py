@@ -15,6 +15,9 @@ paired on the same occurrences. What is asked:
                   layer too late). The confirmation half must show it less than `within` below every layer (lower bounds; the best that was
                   chosen may not be the best) and over the majority. It refutes by showing each depth up to `by` to be further below that
                   best, or less above the majority
+  patched         with the state after a named layer (or with what all attentions, or all FFNs, add) put at the word from a sentence of the
+                  other sense, the word is read after the last layer as that other sense: against nothing replaced, and against the same
+                  done at another word. Pairs of sentences of a document that are alike in length and place; see `sense_patching`
 Both ways of reading must come to the same, or there is no verdict ("methods_disagree").
 
 Controls. Null: untrained twins, held to the same rule (mixing words at random makes a cue readable too); senses exchanged among the
@@ -40,10 +43,12 @@ from interp.claims.protocols.parts.probing import parts
 from interp.claims.protocols.parts.sense_asks import SENSE_ASKS, SenseAsk, SensesRead, read_evidence
 from interp.claims.protocols.parts.sense_curves import Senses, meaningless_curves, sense_curves
 from interp.claims.protocols.parts.sense_items import readers, sense_items
+from interp.claims.protocols.parts.sense_patching import partners, patched_curves, refuse_few
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide, passes
 from interp.claims.stages import Arrays
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
+from interp.core.errors import ClaimError
 from interp.models.anatomy import Anatomy
 from interp.models.untrained import untrained
 
@@ -57,8 +62,10 @@ class Disambiguation(Parameters):
     asks: SenseAsk
     margin: float = Field(gt=0, lt=1, description="smallest effect that matters: accuracy; resolved_by: none, `by` says it")
     margin_source: str
-    sublayer: Literal["attention", "ffn"] | None = Field(default=None, description="sublayer_adds: which")
-    layer: int | None = Field(default=None, ge=0, description="read_at: after this layer, from 0; None: the best, chosen")
+    sublayer: Literal["attention", "ffn"] | None = Field(default=None, description="sublayer_adds: which; patched: whose writes")
+    layer: int | None = Field(
+        default=None, ge=0, description="read_at: after this layer, from 0 (None: the best, chosen); patched: the stream after this one"
+    )
     by: float | None = Field(default=None, gt=0, lt=1, description="resolved_by: share of the depth")
     within: float = Field(default=0.02, gt=0, lt=1, description="resolved_by: how far below the best still counts as resolved, accuracy")
     over_majority: float = Field(default=0.1, gt=0, lt=1, description="how far above the most frequent sense it must be, accuracy")
@@ -70,11 +77,14 @@ class Disambiguation(Parameters):
     def _fits(self) -> "Disambiguation":
         wanted = {"sublayer_adds": "sublayer", "resolved_by": "by"}
         for asks, name in wanted.items():
-            if (getattr(self, name) is not None) != (self.asks == asks):
+            if self.asks != "patched" and (getattr(self, name) is not None) != (self.asks == asks):
                 told = f"asks {self.asks!r} came with {name} {getattr(self, name)}"
                 raise ValueError(f"{told}; expected {name} for {asks!r} and nothing else")
-        if self.layer is not None and self.asks != "read_at":
-            raise ValueError(f"asks {self.asks!r} came with layer {self.layer}; expected a layer for 'read_at' and nothing else")
+        if self.layer is not None and self.asks not in ("read_at", "patched"):
+            raise ValueError(f"asks {self.asks!r} came with layer {self.layer}; expected a layer for 'read_at' and 'patched'")
+        if self.asks == "patched" and ((self.layer is None) == (self.sublayer is None) or self.by is not None):
+            came = f"layer {self.layer}, sublayer {self.sublayer}, by {self.by}"
+            raise ValueError(f"asks 'patched' came with {came}; expected a layer or a sublayer, one of them, and no by")
         return self
 
 
@@ -97,14 +107,20 @@ def _senses(case: Case[Disambiguation]) -> Senses:
 def _plan(case: Case[Disambiguation]) -> Plan:
     senses, test = _senses(case), case.test
     tokens = sum(len(case.examples[number]) for number in {number for number, _ in senses.words})
-    steps = (
+    steps: tuple[Step, ...] = (
         Step(what="the model on the sentences", tokens=tokens),
         Step(what="exchanged senses", tokens=tokens),
         Step(what=f"{test.n_untrained} untrained twins", tokens=test.n_untrained * tokens),
     )
-    ask = SENSE_ASKS[test.asks]
+    ask, documents = SENSE_ASKS[test.asks], senses.documents
+    if test.asks == "patched":
+        _refuse_unpatchable(case, senses)
+        steps += (
+            Step(what="states of the other sense put in, of the model and its twins", tokens=5 * (1 + test.n_untrained) * tokens // 2),
+        )
+        documents = _paired(senses)
     return sampled_plan(
-        steps=steps, clusters=senses.documents, family=ask.family(test, case.model.anatomy.n_layers), smallest_effect=ask.smallest(test),
+        steps=steps, clusters=documents, family=ask.family(test, case.model.anatomy.n_layers), smallest_effect=ask.smallest(test),
         unit=ask.unit, alpha=case.alpha,
     )  # fmt: skip
 
@@ -114,7 +130,9 @@ def _arrays(case: Case[Disambiguation], senses: Senses, twin: int | None) -> Arr
 
     def made() -> Arrays:
         case.tell(name)
-        return sense_curves(case.model if twin is None else untrained(case.model, seed=twin), senses, noise=twin is None)
+        model = case.model if twin is None else untrained(case.model, seed=twin)
+        found = sense_curves(model, senses, noise=twin is None)
+        return found | patched_curves(model, senses, case.test) if case.test.asks == "patched" else found
 
     return case.stages.get(name, made)
 
@@ -145,6 +163,7 @@ class Looked:
         return SensesRead(
             test=test, reader=name, curve=curve_of(arrays, name), noise=arrays.get(f"{name} noise"), majority=self.majority, bag=self.bag,
             rivals=[curve_of(other, name) for other in others], documents=self.senses.documents, alpha=alpha, seed=seed,
+            exchanged=arrays | {"documents": _paired(self.senses)} if test.asks == "patched" else {},
         )  # fmt: skip
 
 
@@ -156,6 +175,8 @@ def run(case: Case[Disambiguation]) -> Finding:
 def look(case: Case[Disambiguation]) -> Looked:
     """Run the model, its twins and the readers: all of the work."""
     senses, middle = _senses(case), 2 * max(1, case.model.anatomy.n_layers // 2)
+    if case.test.asks == "patched":
+        _refuse_unpatchable(case, senses)
     mine = _arrays(case, senses, None)
     case.tell("exchanged senses")
     nothing = case.stages.get("exchanged senses", lambda: meaningless_curves(case.model, senses, middle))
@@ -188,11 +209,23 @@ def found_on(case: Case[Disambiguation], looked: Looked) -> Finding:
         reason=reason,
         summary=" ".join(ask.summary(one) for one in ours),
         site=ask.site(ours[-1]),
-        badges=Badges(observational=outcome == "supported"),
+        badges=Badges(causal=outcome == "supported") if test.asks == "patched" else Badges(observational=outcome == "supported"),
         evidence=tuple(one for each in evidence for one in each),
         controls=controls,
         rows=_rows(ours),
     )
+
+
+def _paired(senses: Senses) -> np.ndarray:
+    """The documents of the occurrences of the confirmation half that have a partner. Axes: (item,)."""
+    return senses.items.document[senses.parts.test & (partners(senses) >= 0)]
+
+
+def _refuse_unpatchable(case: Case[Disambiguation], senses: Senses) -> None:
+    layers = case.model.anatomy.n_layers
+    if case.test.layer is not None and case.test.layer >= layers:
+        raise ClaimError(f"{case.id}: layer {case.test.layer} came; {case.model.name} has layers 0-{layers - 1}")
+    refuse_few(case.id, senses)
 
 
 def _decide(evidence: list[list[Evidence]], controls: tuple[Control, ...], alpha: float) -> tuple[Outcome, Reason]:

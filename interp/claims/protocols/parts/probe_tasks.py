@@ -27,7 +27,7 @@ from interp.texts.example import Example
 from interp.texts.senses import senses_of
 
 Feature = Literal["Case", "Definite", "Degree", "Gender", "Mood", "Number", "Person", "PronType", "Tense", "VerbForm"]
-TaskName = Literal["upos", "chunk", "head_distance", "deprel", "sense"] | Feature
+TaskName = Literal["upos", "chunk", "head_distance", "deprel", "sense", Feature]
 PER_SENTENCE = 12
 FARTHEST = 3
 _NOMINAL = {"NOUN", "PROPN", "PRON"}

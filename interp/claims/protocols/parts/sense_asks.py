@@ -1,7 +1,7 @@
 """The four things that "disambiguation" asks of one way of reading, each as evidence for the one rule (see `disambiguation`)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from interp.core.errors import ClaimError
 if TYPE_CHECKING:
     from interp.claims.protocols.disambiguation import Disambiguation
 
-SenseAsk = Literal["sublayer_adds", "ffn_rather", "read_at", "resolved_by"]
+SenseAsk = Literal["sublayer_adds", "ffn_rather", "read_at", "resolved_by", "patched"]
 FIRST = {"attention": 0, "ffn": 1}  # the sublayer of a layer, of two
 
 
@@ -30,6 +30,7 @@ class SensesRead:
         majority, bag: what needs no model, curves of one depth.
         rivals: the same reader's curves of untrained twins.
         documents: axes (item,).
+        exchanged: whether a pair's occurrences are read as the other's sense, see `sense_patching`, and their documents.
     """
 
     test: "Disambiguation"
@@ -42,6 +43,7 @@ class SensesRead:
     documents: np.ndarray
     alpha: float
     seed: int
+    exchanged: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def layers(self) -> int:
@@ -240,6 +242,33 @@ def _depth_left(test: "Disambiguation") -> float:
     return 1 - test.by - 1e-9
 
 
+def _patched(ours: SensesRead) -> list[Evidence]:
+    """How much more often the other's sense is read with its state at the word: than with nothing replaced, and at another word."""
+    hits = {name: ours.exchanged[f"{ours.reader} {name}"].astype(float) for name in ("patched", "untouched", "elsewhere")}
+    return [
+        sampled_evidence(
+            name=f"read as the other sense with {_replaced(ours.test)}, {ours.reader}", unit="of the pairs", values=hits["patched"][None],
+            baseline=hits[name][None], baseline_name=told, clusters=ours.exchanged["documents"], member=0,
+            smallest_effect=ours.test.margin, alpha=ours.alpha, seed=ours.seed, highest=1.0, pieces=2,
+        )
+        for name, told in (("untouched", "nothing replaced"), ("elsewhere", "the same at another word"))
+    ]  # fmt: skip
+
+
+def _replaced(test: "Disambiguation") -> str:
+    return f"the stream after L{test.layer} from there" if test.sublayer is None else f"what all {test.sublayer} sublayers add from there"
+
+
+def _told_patched(ours: SensesRead) -> str:
+    patched, untouched, elsewhere = (
+        float(ours.exchanged[f"{ours.reader} {name}"].mean()) for name in ("patched", "untouched", "elsewhere")
+    )
+    return (
+        f"{_told(ours)} With {_replaced(ours.test)} at the word, {patched:.3f} are read as the other sense in the end; {untouched:.3f} "
+        f"with nothing replaced, {elsewhere:.3f} with the same at another word."
+    )
+
+
 def _told(ours: SensesRead) -> str:
     scores = ours.curve.test.mean(1)
     return (
@@ -272,6 +301,10 @@ SENSE_ASKS: dict[SenseAsk, Ask] = {
     "read_at": Ask(
         evidence=_read_at, summary=_told, site=_best_site, family=lambda test, layers: layers if test.layer is None else 1,
         smallest=_margin, unit="accuracy",
+    ),
+    "patched": Ask(
+        evidence=_patched, summary=_told_patched, site=lambda ours: "" if ours.test.layer is None else f"L{ours.test.layer}",
+        family=lambda test, layers: 1, smallest=_margin, unit="of the pairs",
     ),
     "resolved_by": Ask(
         evidence=_resolved_by, summary=_told, site=lambda ours: "", family=lambda test, layers: 1, smallest=_depth_left,
