@@ -1,5 +1,6 @@
 """Do heads attend differently? Heads written by hand whose roles are known, models that nobody trained, and the divergence by scipy."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,13 @@ from interp.claims.claim import Claim, parse_claim
 from interp.claims.judge import _case, judge, plan
 from interp.claims.protocols import head_diversity
 from interp.claims.protocols.parts import pattern_distance
+from interp.claims.protocols.parts.effect_profiles import each_head, effect_distances
 from interp.claims.protocols.parts.part_evidence import PartEvidence, furthest
 from interp.claims.protocols.parts.pattern_distance import apart, between_roles, distances, divergences
+from interp.claims.protocols.parts.without_parts import Bench
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
+from interp.interventions.ablate import ablate, recorded
 from interp.models.constructed.heads import blank, current, first, previous, uniform, write_heads
 from interp.models.constructed.words import SPECIAL, VOCABULARY, word_tokenizer
 from interp.models.load import load_model
@@ -218,3 +222,65 @@ def test_a_claim_that_is_none_is_refused_by_field(test, told):
 def test_more_roles_than_heads_are_refused(four_roles, texts):
     with pytest.raises(ClaimError, match=r"9 roles came; .* has 8 heads"):
         judge(claim(n_roles=9), four_roles, texts)
+
+
+@pytest.fixture(scope="module")
+def two_effects():
+    """Two heads that say the word before, and two that say the current one."""
+    return handmade(
+        [previous(into="copied"), previous(into="copied"), replace(current(), into="copied"), replace(current(), into="copied")]
+    )
+
+
+@pytest.fixture(scope="module")
+def half_echoes():
+    """Texts that begin with two words in turn, where the word before helps and the current one does not, and go on at random."""
+    rng = np.random.default_rng(0)
+    words = [rng.choice(VOCABULARY[len(SPECIAL) :], 8, replace=False) for _ in range(96)]
+    return [" ".join([*(list(text[:2]) * 3), *text[2:]]) for text in words]
+
+
+def test_heads_are_told_apart_by_what_they_do(two_effects, half_echoes):
+    effects = {"by": "effects", "nats": None, "nats_source": "", "unlike": 0.35, "unlike_source": "a test"}
+    two = judge(claim(n_roles=2, **effects), two_effects, half_echoes)
+    assert (two.outcome, two.reason) == ("supported", "")
+    assert [two.rows[f"L0H{head}"] for head in range(4)] == [[0.0], [0.0], [1.0], [1.0]]
+    assert two.evidence[0].unit == "of 1 (uncorrelated: 0.5)"
+    assert next(one for one in two.controls if one.name == "planted effects").value > 0.5
+    each = judge(claim(n_roles=None, **effects), two_effects, half_echoes)
+    assert (each.outcome, each.reason) == ("refuted", "")
+    assert each.evidence[0].estimate == pytest.approx(0.0, abs=1e-3)
+    assert plan(claim(n_roles=2, **effects), two_effects, half_echoes).steps[0].tokens == 5 * sum(
+        len(text.split()) + 1 for text in half_echoes
+    )
+
+
+def test_a_profile_is_what_each_token_costs_more(two_effects, half_echoes):
+    setting = head_diversity._setting(case_of(claim(n_roles=2), two_effects, half_echoes))
+    bench = Bench(two_effects, setting.texts, seed=0)
+    found = effect_distances(bench, each_head(bench), setting.texts.choose, lambda one: one[0])
+    place = int(np.flatnonzero(setting.texts.choose)[0])
+    example = setting.texts.examples[place]
+
+    def costs():
+        logits = two_effects.run(torch.tensor([example.ids]))[0, :-1].log_softmax(-1)
+        return -logits[torch.arange(len(example) - 1), list(example.ids[1:])]
+
+    profiles = []
+    over = recorded(two_effects, ["L0H0", "L0H2"], setting.texts.others)
+    for head in ("L0H0", "L0H2"):
+        with ablate(two_effects, [head], how="mean", over=over):
+            profiles.append((costs()).numpy())
+    first, other = (profile - costs().numpy() for profile in profiles)
+    assert found.numbers[2, 0] == pytest.approx((1 - np.corrcoef(first, other)[0, 1]) / 2, abs=1e-4)
+    assert found.numbers[1, 0] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_effects_are_told_of_models_that_predict(tiny_named):
+    fields = {"by": "effects", "nats": None, "nats_source": "", "unlike": 0.1, "unlike_source": "a test"}
+    verdict = judge(claim(**fields), tiny_named("bert").model, ["the cat ran"])
+    assert (verdict.outcome, verdict.reason) == ("not applicable", "out_of_scope")
+    with pytest.raises(ClaimError, match="expected unlike and unlike_source, and no other"):
+        claim(by="effects")
+    with pytest.raises(ClaimError, match="expected nats and nats_source, and no other"):
+        claim(nats=None)

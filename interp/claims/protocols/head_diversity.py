@@ -1,9 +1,11 @@
-"""Do heads attend differently? Whether the heads of a layer are alike, and how many kinds of heads there are, by their patterns on texts.
+"""Do heads differ? Whether the heads of a layer are alike, and how many kinds of heads there are, by their patterns or by their effects.
 
-Design. The distance of two heads on a text is the Jensen-Shannon divergence of their patterns (`pattern_distance`), in nats, from 0 to
-ln 2. Texts are split by document. A claim says one of:
-  layers are alike   heads of one layer are closer than heads of different layers, by at least `nats`. On the confirmation half the
-                     difference stands, text by text, against that of the untrained twin in which it is largest on the selection half
+Design. The distance of two heads on a text is taken by `patterns`, the Jensen-Shannon divergence of what they attend to, in nats, from 0 to
+ln 2 (`pattern_distance`); or by `effects`, how little what is lost without the one has to do with what is lost without the other, token
+by token, from 0 to 1 (`effect_profiles`). Texts are split by document. A claim says one of:
+  layers are alike   heads of one layer are closer than heads of different layers, by at least `nats` (by effects: `unlike`). On the
+                     confirmation half the difference stands, text by text, against that of the untrained twin in which it is largest
+                     on the selection half
   roles              there are `n_roles` roles (without a number: each head is one): heads are clustered into so many on the selection
                      half, and on the other half each two of them must be at least `nats` further apart than the heads within them.
                      Every pair is held to the rule (an intersection of tests needs no correction), and the evidence is that of one that
@@ -11,10 +13,11 @@ ln 2. Texts are split by document. A claim says one of:
                      pairs share. With a number, one partition of many was tried: that there is none is never said
 Unit: the document; each text counts once, cut to `n_tokens`. The heads are those of this model: nothing is said of heads not seen.
 
-Controls. Positive: patterns planted while the model runs, by layer or role at a key of their own, must be read back as ln 2 apart; with
+Controls. Positive: patterns planted while the model runs, by layer or role at a key of their own, must be read back as ln 2 apart (by
+effects: pushes of the stream, each group's at a position of its own, must be read back as alike within and unlike between groups); with
 `n_roles` the clusters of the other half must be those of the selection half (adjusted Rand index at least `stability`). Null: untrained
 twins must not pass; for layers, 95 % of the draws of shuffled layers must come to less.
-Source: Clark et al. (2019), section 6; average linkage and a test on texts that made no cluster are ours.
+Source: Clark et al. (2019), section 6, for patterns; average linkage and a test on texts that made no cluster are ours.
 What it does not tell: what a role is, nor whether the model uses it. Heads that rest on the first token are alike whatever else they do.
 """
 
@@ -28,9 +31,10 @@ from pydantic import Field, model_validator
 
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, sampled_evidence
+from interp.claims.protocols.parts.effect_profiles import each_head, effect_distances, shoving
 from interp.claims.protocols.parts.part_evidence import furthest
 from interp.claims.protocols.parts.pattern_distance import Distances, Fold, apart, between_roles, distances, planting
-from interp.claims.protocols.parts.without_parts import Readings, layer_of, parts_of, readings
+from interp.claims.protocols.parts.without_parts import Bench, Readings, layer_of, parts_of, readings
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence
@@ -38,7 +42,8 @@ from interp.core.errors import ClaimError
 from interp.models.model import Model
 from interp.models.untrained import untrained
 
-UNIT, LARGEST = "nats (JSD)", log(2)
+UNITS = {"patterns": "nats (JSD)", "effects": "of 1 (uncorrelated: 0.5)"}
+LARGEST = {"patterns": log(2), "effects": 1.0}
 
 
 class HeadDiversity(Parameters):
@@ -46,9 +51,12 @@ class HeadDiversity(Parameters):
 
     protocol: Literal["head_diversity"]
     claimed: Literal["layers are alike", "roles"]
+    by: Literal["patterns", "effects"] = Field(default="patterns", description="what heads are compared by")
     n_roles: int | None = Field(default=None, ge=2, description="None: each head is a role of its own")
-    nats: float = Field(gt=0, lt=LARGEST, description="smallest difference of divergences that matters")
-    nats_source: str
+    nats: float | None = Field(default=None, gt=0, lt=log(2), description="smallest difference of divergences that matters")
+    nats_source: str = ""
+    unlike: float | None = Field(default=None, gt=0, lt=1, description="by effects: smallest difference of (1 - r) / 2 that matters")
+    unlike_source: str = ""
     stability: float = Field(default=0.7, gt=0, le=1, description="smallest adjusted Rand index of the two halves' roles")
     n_tokens: int = Field(default=64, ge=8, description="texts are cut to so many")
     n_draws: int = Field(default=100, ge=20, description="shuffled layers")
@@ -58,7 +66,16 @@ class HeadDiversity(Parameters):
     def _roles_of_roles(self) -> "HeadDiversity":
         if self.claimed != "roles" and self.n_roles is not None:
             raise ValueError(f"n_roles {self.n_roles} came; expected it for 'roles' alone")
+        said = {"patterns": (self.nats, self.nats_source), "effects": (self.unlike, self.unlike_source)}
+        if not all(said.pop(self.by)) or any(one for pair in said.values() for one in pair):
+            field = "nats and nats_source" if self.by == "patterns" else "unlike and unlike_source"
+            raise ValueError(f"by {self.by!r} came with nats {self.nats}, unlike {self.unlike}; expected {field}, and no other")
         return self
+
+    @property
+    def smallest(self) -> float:
+        """The smallest difference that matters, in the unit of the distance."""
+        return float((self.nats if self.by == "patterns" else self.unlike) or 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +92,34 @@ class _Setting:
 
     def half(self, model: Model, chosen: np.ndarray, fold: Fold) -> Distances:
         """The distances on the texts of a half."""
+        if self.case.test.by == "effects":
+            bench = Bench(model, self.texts, self.case.seed)
+            return effect_distances(bench, each_head(bench), chosen, fold)
         return distances(model, [self.texts.examples[place] for place in np.flatnonzero(chosen)], fold)
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.case.test.by]
+
+    @property
+    def largest(self) -> float:
+        return LARGEST[self.case.test.by]
 
     def evidence(self, name: str, values: np.ndarray, baseline: np.ndarray, of: str, pieces: int = 1) -> Evidence:
         """One thing on the confirmation half; values and baseline by axes (text,)."""
         return sampled_evidence(
             name=name,
-            unit=UNIT,
+            unit=self.unit,
             values=values[None],
             baseline=baseline[None],
             baseline_name=of,
             clusters=self.texts.documents[self.texts.confirm],
             member=0,
-            smallest_effect=self.case.test.nats,
+            smallest_effect=self.case.test.smallest,
             alpha=self.case.alpha,
             seed=self.case.seed,
-            highest=LARGEST,
-            largest=LARGEST,
+            highest=self.largest,
+            largest=self.largest,
             pieces=pieces,
         )
 
@@ -110,17 +138,26 @@ def _plan(case: Case[HeadDiversity]) -> Plan:
     setting = _setting(case)
     tokens, alike = sum(map(len, setting.texts.examples)), case.test.claimed == "layers are alike"
     on = sum(len(setting.texts.examples[place]) for place in np.flatnonzero(setting.texts.confirm)) if alike else tokens
-    steps = (
+    steps: tuple[Step, ...] = (
         Step(what="the model on the texts", tokens=on),
         Step(what=f"{case.test.n_untrained} untrained twins, to choose and to confirm", tokens=case.test.n_untrained * tokens),
         Step(what="planted patterns", tokens=sum(map(len, setting.texts.others))),
     )
-    clusters = setting.texts.documents[setting.texts.confirm]
-    return sampled_plan(steps=steps, clusters=clusters, family=1, smallest_effect=case.test.nats, unit=UNIT, alpha=case.alpha, shares=False)
+    if case.test.by == "effects":  # every text once as it is, and once without each head
+        steps = tuple(replace(step, tokens=step.tokens * (1 + len(setting.layers))) for step in steps)
+    clusters, test = setting.texts.documents[setting.texts.confirm], case.test
+    return sampled_plan(
+        steps=steps, clusters=clusters, family=1, smallest_effect=test.smallest, unit=setting.unit, alpha=case.alpha, shares=False
+    )
 
 
 def run(case: Case[HeadDiversity]) -> Finding:
-    """Judge what a claim says of how heads attend."""
+    """Judge what a claim says of how heads differ."""
+    if case.test.by == "effects":
+        if not (case.model.anatomy.causal and case.model.anatomy.lm_head):
+            summary = f"{case.model.name} does not predict the next token, so that what a head is worth cannot be told in nats."
+            return Finding(outcome="not applicable", reason="out_of_scope", summary=summary, badges=Badges(), evidence=(), controls=())
+        case.model.require("ablation")
     setting = _setting(case)
     judged = _layers_are_alike if case.test.claimed == "layers are alike" else _roles
     evidence, controls, summary, rows = judged(setting)
@@ -152,7 +189,7 @@ def _layers_are_alike(setting: _Setting) -> Judged:
     strongest = twins[_strongest(setting)].numbers[0]
     evidence = setting.evidence("heads of other layers further than of one", ours.numbers[0], strongest, "strongest untrained twin")
     nulls = [
-        _null(case, number, setting.evidence("twin", twin.numbers[0], np.zeros_like(strongest), "nothing"))
+        _null(setting, number, setting.evidence("twin", twin.numbers[0], np.zeros_like(strongest), "nothing"))
         for number, twin in enumerate(twins)
     ]
     rng = np.random.default_rng(case.seed)
@@ -161,7 +198,7 @@ def _layers_are_alike(setting: _Setting) -> Judged:
     shuffled = Control(name="shuffled layers come to less", kind="null", value=share, unit="share of the draws", passed=share >= 0.95)
     rows = _by_layer(ours.mean, setting.layers)
     summary = (
-        f"Heads of one layer are {_within(ours.mean, setting.layers):.3f} nats apart, heads of different layers "
+        f"Heads of one layer are {_within(ours.mean, setting.layers):.3f} {setting.unit} apart, heads of different layers "
         f"{_within(ours.mean, setting.layers) + apart(ours.mean, setting.layers):.3f}."
     )
     return evidence, (_planted(setting, setting.layers), *nulls, shuffled), summary, rows
@@ -221,7 +258,7 @@ def _roles(setting: _Setting) -> Judged:
     evidence, nulls = _closest(setting, ours), []
     for number, twin in enumerate(_twins(setting)):
         case.tell(f"untrained twin {number}")
-        nulls.append(_null(case, number, _closest(setting, _roles_of(setting, twin))))
+        nulls.append(_null(setting, number, _closest(setting, _roles_of(setting, twin))))
     own = setting.n_roles == len(setting.layers)  # there is one such division, and nothing to find again
     stable = Control(
         name="the same roles on the other half", kind="positive", value=ours.agreement, unit="adjusted Rand index",
@@ -230,7 +267,7 @@ def _roles(setting: _Setting) -> Judged:
     heads = parts_of(case.model.anatomy, "heads")
     sizes = sorted(np.bincount(ours.roles).tolist(), reverse=True)
     told = f"{', '.join(map(str, sizes[:8]))}{', ...' if len(sizes) > 8 else ''}"
-    summary = f"{setting.n_roles} roles of {told} heads; the closest two are {evidence.estimate:.3f} nats apart."
+    summary = f"{setting.n_roles} roles of {told} heads; the closest two are {evidence.estimate:.3f} {setting.unit} apart."
     rows = {head: [float(role)] for head, role in zip(heads, ours.roles, strict=True)}
     return evidence, (_planted(setting, ours.roles), *([] if own else [stable]), *nulls), summary, rows
 
@@ -242,22 +279,38 @@ def _closest(setting: _Setting, found: _Roles) -> Evidence:
     def of(pair: int) -> Evidence:
         return setting.evidence("the closest two roles", found.apart[pair], nothing, "no distance", pieces=len(found.apart))
 
-    told = furthest(found.apart, documents, setting.case.test.nats, of, setting.case.alpha)
-    return told if setting.n_roles == len(setting.layers) else replace(told, upper=LARGEST)
+    told = furthest(found.apart, documents, setting.case.test.smallest, of, setting.case.alpha)
+    return told if setting.n_roles == len(setting.layers) else replace(told, upper=setting.largest)
 
 
-def _null(case: Case[HeadDiversity], number: int, evidence: Evidence) -> Control:
-    passed = not passes(evidence, case.alpha)
-    return Control(name=f"untrained twin {number}", kind="null", value=evidence.estimate, unit=UNIT, passed=passed)
+def _null(setting: _Setting, number: int, evidence: Evidence) -> Control:
+    passed = not passes(evidence, setting.case.alpha)
+    return Control(name=f"untrained twin {number}", kind="null", value=evidence.estimate, unit=setting.unit, passed=passed)
 
 
 def _planted(setting: _Setting, groups: np.ndarray) -> Control:
-    """Patterns put in while the model runs, each group's at a key of its own (counted anew after the last), read as all are read."""
+    """Put in while the model runs, each group's at a place of its own (counted anew after the last), and read as all are read."""
+    return (_planted_effects if setting.case.test.by == "effects" else _planted_patterns)(setting, groups)
+
+
+def _planted_patterns(setting: _Setting, groups: np.ndarray) -> Control:
     keys = np.unique(groups % min(map(len, setting.texts.others)), return_inverse=True)[1]
     with planting(setting.case.model, keys):
         found = distances(setting.case.model, setting.texts.others, _nothing).mean
     value = float(between_roles(found, keys).min())
-    return Control(name="planted patterns", kind="positive", value=value, unit=UNIT, passed=abs(value - LARGEST) < 1e-5, detail="ln 2")
+    return Control(
+        name="planted patterns", kind="positive", value=value, unit=setting.unit, passed=abs(value - setting.largest) < 1e-5, detail="ln 2"
+    )
+
+
+def _planted_effects(setting: _Setting, groups: np.ndarray) -> Control:
+    """Profiles that are one peak each: those of one place are alike, those of two correlate by less than nothing."""
+    shortest = min(len(setting.texts.examples[place]) for place in np.flatnonzero(setting.texts.choose))
+    keys = np.unique(groups % (shortest - 1), return_inverse=True)[1]
+    bench = Bench(setting.case.model, setting.texts, setting.case.seed)
+    found = effect_distances(bench, shoving(setting.case.model, keys), setting.texts.choose, _nothing).mean
+    value = float(between_roles(found, keys).min())
+    return Control(name="planted effects", kind="positive", value=value, unit=setting.unit, passed=value >= 0.5, detail="at least 0.5")
 
 
 def _within(distance: np.ndarray, groups: np.ndarray) -> float:
@@ -280,7 +333,7 @@ PROTOCOL = Protocol(
     needs="texts",
     requires=("patterns",),
     family="all pairs of heads; of roles every pair must hold",
-    controls=("untrained twins", "shuffled layers", "planted patterns", "the roles of the other half"),
+    controls=("untrained twins", "shuffled layers", "planted patterns or effects", "the roles of the other half"),
     why_not=needs_attention,
     plan=_plan,
     run=run,

@@ -237,13 +237,32 @@ class Bench:
         places = [(kinds[sublayer.kind], sublayer.layer) for sublayer in self.model.anatomy.sublayers()]
         return {(kind, layer): keep.arrays[Point(kind=kind, layer=layer).name] for kind, layer in places}
 
-    @torch.no_grad()
+    def without(self, part: str) -> Block:
+        """Makes that a batch runs without a head or FFN, by its mean; with a head that is always the same, as it is."""
+        if self.constant(part):
+            return lambda batch, number: nullcontext()
+        return lambda batch, number: self._without([part], "mean", batch, number)
+
+    def by_token(self, half: np.ndarray, block: Block) -> list[np.ndarray]:
+        """What the token behind each position costs, nats: of each text of a half, axes (pos,)."""
+        found: dict[int, np.ndarray] = {}
+        for places, losses in self._losses(half, block):
+            found |= dict(zip(places.tolist(), losses, strict=True))
+        return [found[place] for place in np.flatnonzero(half).tolist()]
+
     def _costs(self, half: np.ndarray, block: Block) -> np.ndarray:
-        found, places = np.zeros(len(half)), np.flatnonzero(half)
+        found = np.zeros(len(half))
+        for places, losses in self._losses(half, block):
+            found[places] = losses.mean(1)
+        return found[half]
+
+    @torch.no_grad()
+    def _losses(self, half: np.ndarray, block: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Which texts a batch holds, and what their tokens cost, axes (text, pos)."""
+        places = np.flatnonzero(half)
         for number, numbered in enumerate(by_length([self.texts.examples[place] for place in places], max_tokens=AT_ONCE)):
             batch = Batch.of(numbered, self.model.device)
             with block(batch, number):
                 logits = self.model.run(batch.ids).float()
             loss = torch.nn.functional.cross_entropy(logits[:, :-1].transpose(1, 2), batch.ids[:, 1:], reduction="none")
-            found[places[list(batch.numbers)]] = loss.double().mean(1).cpu().numpy()
-        return found[half]
+            yield places[list(batch.numbers)], loss.double().cpu().numpy()
