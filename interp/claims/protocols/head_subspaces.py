@@ -16,9 +16,10 @@ Heads that share keys and values have one key and one value between them, which 
 With a single one in a layer (multi-query attention) there is no pair, and a claim on keys or values is not applicable. Silent heads are
 left out; layers with fewer than three heads as well.
 
-Controls. Positive: heads planted as orthogonal as they can be (less), drawn random heads (no more) must show the effect. Null: heads
-planted all alike must not; for "less" neither must drawn random heads nor untrained twins, and less than 5 % of the draws may reach the
-model's value. Untrained twins are no null for "no more than random": that is what they are.
+Controls. Positive: heads planted as orthogonal as they can be (less), drawn random heads (no more) must show the effect: they are written
+into a decoder of the same sizes, and read off it as the model's are. Null: heads planted all alike must not; for "less" neither must drawn
+random heads nor untrained twins, and less than 5 % of the draws may reach the model's value.
+Untrained twins are no null for "no more than random": that is what they are.
 Assumption: a head's subspace is a sample of what such heads use; the weights themselves are known without error.
 Source: Björck & Golub (1973) on the angles; for the question Vaswani et al. (2017), section 3.2.2, "different representation subspaces".
 What it does not tell: how strongly a head uses a direction, what lies along it, what norms before it make of the stream, nor whether heads
@@ -34,6 +35,7 @@ from pydantic import Field
 
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, sampled_evidence
+from interp.claims.protocols.parts.planted_subspaces import planted, written_and_read
 from interp.claims.protocols.parts.subspaces import (
     FEWEST_HEADS,
     Layers,
@@ -43,7 +45,6 @@ from interp.claims.protocols.parts.subspaces import (
     least_overlap,
     mean_overlaps,
     overlap,
-    planted,
     random_heads,
     random_overlap,
     redealt,
@@ -112,7 +113,13 @@ class _Heads:
 
     def like(self, *, identical: bool) -> "_Heads":
         """Planted heads of the same shape."""
-        return replace(self, layers={layer: planted(bases, identical=identical) for layer, bases in self.layers.items()})
+        return self.through_a_run({layer: planted(bases, identical=identical) for layer, bases in self.layers.items()})
+
+    def through_a_run(self, layers: Layers) -> "_Heads":
+        """Other heads, as they are read off a decoder that was written with them; layers with the same heads once."""
+        alike = {bases.tobytes(): bases for bases in layers.values()}
+        read = {key: written_and_read(bases, self.matrix, self.case.model) for key, bases in alike.items()}
+        return replace(self, layers={layer: read[bases.tobytes()] for layer, bases in layers.items()})
 
     @property
     def most(self) -> float:
@@ -207,7 +214,7 @@ def _sampled(case: Case[HeadSubspaces], heads: _Heads, name: str, baseline: np.n
 
 def _controls(case: Case[HeadSubspaces], ours: dict[Matrix, _Heads], twins: list[dict[Matrix, _Heads]]) -> tuple[Control, ...]:
     alike = _control(case, "heads planted all alike", "null", [heads.like(identical=True) for heads in ours.values()])
-    random = [heads.drawn[0] for heads in ours.values()]
+    random = [heads.through_a_run(heads.drawn[0].layers) for heads in ours.values()]
     if case.test.claimed == "no more than random":
         return (_control(case, "drawn random heads", "positive", random), alike)
     orthogonal = [heads.like(identical=False) for heads in ours.values()]

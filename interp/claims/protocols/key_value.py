@@ -13,8 +13,9 @@ the entropy of a neuron's labels on the selection half, with activations as they
 most common there comes back on three triggers or more.
 
 Controls. Null: activations dealt anew over the words of each half must show no keys; value vectors exchanged among the neurons of a layer
-must show no values; untrained twins must not pass both. Positive: a planted key, which fires on the most frequent label, and a planted
-value, which fires before the most frequent next token and raises it.
+must show no values; untrained twins must not pass both. Positive: while the model runs, the neuron whose value vector raises a frequent
+next token is made to fire on the most frequent label (a planted key), and before that token (a planted value); read as all are, it must
+show both.
 Assumptions: a value vector is read by itself, as if later layers added nothing; of an early layer that is the smaller part. A neuron's
 activation at its triggers is above 0: those that are not on twenty texts of each half are left out. In a gated FFN the side below 0 is not
 looked at.
@@ -28,13 +29,22 @@ from math import log
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, halves, sampled_evidence
-from interp.claims.protocols.parts.neurons_on_words import Words, neurons_in_layers, without_neurons, words_of
-from interp.claims.protocols.parts.triggers import N_TRIGGERS, Label, Triggers, entropy_nats, gain, labels_of, top_triggers, triggers_of
+from interp.claims.protocols.parts.neurons_on_words import PlantedNeuron, Words, at_words, neurons_in_layers, without_neurons, words_of
+from interp.claims.protocols.parts.triggers import (
+    N_TRIGGERS,
+    Label,
+    Triggers,
+    entropy_nats,
+    gain,
+    labels_of,
+    most_said,
+    top_triggers,
+    triggers_of,
+)
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence
@@ -225,17 +235,34 @@ def _twin(case: Case[KeyValue], words: Words, labels: np.ndarray, twin: Triggers
 
 
 def _planted(case: Case[KeyValue], words: Words, labels: np.ndarray, choose: np.ndarray) -> tuple[Control, Control]:
-    """What the statistics say of a neuron that fires on one label, and of one that fires before a token and raises it."""
+    """A neuron made to fire on one label, and made to fire before the token that its value vector raises, read as all neurons are."""
     following = words.next_token
-    common, token = int(np.bincount(labels[choose]).argmax()), int(np.bincount(following[choose]).argmax())
-    fires = torch.from_numpy(np.stack([labels == common, following == token], axis=1).astype(np.float32))
-    triggers = [np.flatnonzero(half)[top_triggers(fires[half], words.text[half])[1]] for half in (choose, ~choose)]
-    known = gain(labels[triggers[0][:1]], labels[triggers[1][:1]], _frequency(labels)).mean()
-    said = (following[triggers[1][1]] == token).mean() - (following[~choose] == token).mean()
+    layer, neuron, token = most_said(case.model, following[choose])
+    common = int(np.bincount(labels[choose]).argmax())
+    train, test = _fired(case, words, choose, labels == common, (layer, neuron))
+    known = float(gain(labels[train], labels[test], _frequency(labels)).mean())
+    _, before = _fired(case, words, choose, following == token, (layer, neuron))
+    n = min(N_TRIGGERS, len(np.unique(words.text[~choose & (following == token)])))  # texts of the half in which that token comes
+    said = float((following[before[0, :n]] == token).mean() - (following[~choose] == token).mean()) if n else 0.0
+    where = f"in L{layer}N{neuron}"
     return (
-        Control(name="planted key", kind="positive", value=float(known), unit="nats per trigger", passed=bool(known >= case.test.key_nats)),
-        Control(name="planted value", kind="positive", value=float(said), unit="of the triggers", passed=bool(said >= case.test.agreement)),
+        Control(
+            name="planted key", kind="positive", value=known, unit="nats per trigger", passed=known >= case.test.key_nats, detail=where
+        ),
+        Control(
+            name="planted value", kind="positive", value=said, unit="of the triggers", passed=said >= case.test.agreement, detail=where
+        ),
     )
+
+
+def _fired(
+    case: Case[KeyValue], words: Words, choose: np.ndarray, meant: np.ndarray, place: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Triggers of one neuron on either half while the model runs with it made 1 behind some words; axes (1, rank) both."""
+    layer, neuron = place
+    post = at_words(case.model, words, "post", [layer], PlantedNeuron(words, meant, layer, neuron).of)[layer][:, [neuron]]
+    first, second = (np.flatnonzero(half)[top_triggers(post[half], words.text[half])[1]] for half in (choose, ~choose))
+    return first, second
 
 
 def _rows(words: Words, labels: np.ndarray, ours: Triggers) -> dict[str, list[float]]:

@@ -27,6 +27,7 @@ from interp.texts.grammar.lexicon import HALVES
 
 CONTEXT, OFTEN, SHARE = 8, 5, 0.5
 N_PAIRS = 600  # agreement pairs that are drawn on each half; those of the commonest length are used
+N_TRIED = 32  # where the tokenizer tells the forms of none of so many apart, it tells none apart
 AT_ONCE = 16
 Family = Literal["R", "L"]
 
@@ -167,6 +168,9 @@ def _bigram_rows(found: list[tuple[str, list[int], int]]) -> Rows | None:
 
 def agreement(model: Model, n_rows: int, seed: int) -> Task | None:
     """Verbs behind a noun of the other number; None where the tokenizer does not tell the forms apart at their first token."""
+    tried = agreement_pairs(N_TRIED, seed=seed, attractors=1, split=HALVES[0])
+    if not any(_prefix(model, pair) for pair in tried):
+        return None
     halves = []
     for split in HALVES:
         pairs = agreement_pairs(N_PAIRS, seed=seed, attractors=1, split=split)

@@ -190,15 +190,6 @@ def _redrawn(basis: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return basis @ (np.linalg.qr(rng.standard_normal((rank, rank)))[0] @ angles)
 
 
-def planted(bases: np.ndarray, *, identical: bool) -> np.ndarray:
-    """Heads of the same ranks that are all alike, or as orthogonal as so many can be: each takes the next coordinates."""
-    found, place = np.zeros_like(bases), 0
-    for head, rank in enumerate(ranks(bases)):
-        found[head, (np.arange(rank) + place) % bases.shape[1], np.arange(rank)] = 1.0
-        place += 0 if identical else rank
-    return found
-
-
 def mean_overlaps(layers: Mapping[int, np.ndarray]) -> dict[int, float]:
     """Mean overlap over the pairs of each layer."""
     return {layer: float(by_head(overlap(bases)).mean()) for layer, bases in layers.items()}

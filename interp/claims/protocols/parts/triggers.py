@@ -53,6 +53,17 @@ def triggers_of(model: Model, words: Words, choose: np.ndarray, n_neurons: int, 
     return {name: values[alive] for name, values in joined.items()}
 
 
+def most_said(model: Model, following: np.ndarray) -> tuple[int, int, int]:
+    """The neuron whose value vector raises most the token that comes next most often: its layer, its number, the token.
+
+    Args: following: next tokens, axes (word,).
+    """
+    ids = promoted_tokens(model, k=1)["neuron_promoted_ids"].values[..., 0]
+    often = np.where(ids >= 0, np.bincount(following, minlength=int(ids.max()) + 1)[ids], -1)
+    layer, neuron = np.unravel_index(int(often.argmax()), ids.shape)
+    return int(layer), int(neuron), int(ids[layer, neuron])
+
+
 def _of_layer(post: torch.Tensor, text: np.ndarray, orders: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     alive = np.ones(post.shape[1], dtype=bool)
