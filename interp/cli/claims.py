@@ -1,5 +1,6 @@
 """`interp claims`, `judge`, `relations`, `verdict`: what is said, what is tested, what came out."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,14 +77,16 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", help="folder for runs, numbers and figures; the same command goes on with it")],
     runs: Annotated[int, typer.Option(help="nulls for each protocol; 200 and more say something, 10 show that it works")] = 200,
     protocols: Annotated[str | None, typer.Option(help="only these, such as head_relation,induction_head; all if not said")] = None,
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="folder of UD English EWT, for its known fixed offsets")] = None,
+    minutes: Annotated[float, typer.Option(help="begin no run after so many; the same command goes on another time")] = math.inf,
 ) -> None:
-    """Judge cases whose truth is known: false positives, p-values, power, the winner's curse. Hours for 200 runs."""
+    """Judge cases whose truth is known: false positives, p-values, power, the winner's curse, known tables. Hours for 200 runs."""
     from interp.claims.calibration.runs import calibrate as calibrated
     from interp.figures.calibration import calibration_figures
     from interp.figures.figure import Figure
 
     chosen = () if protocols is None else tuple(name.strip() for name in protocols.split(","))
-    found = calibrated(runs, out=out, protocols=chosen, progress=_tell)
+    found = calibrated(runs, out=out, protocols=chosen, treebank=data, minutes=minutes, progress=_tell)
     print(found)
     write_whole(out / "calibration.json", found.to_json() + "\n")
     for name, drawn in calibration_figures(found).items():

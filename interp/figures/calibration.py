@@ -17,18 +17,18 @@ def calibration_figures(found: Calibrated) -> dict[str, Description]:
 
 
 def false_positives(found: Calibrated) -> Bars:
-    """The share of nulls that came out supported, a bar for each kind of null."""
-    rows, curse = found.nulls(), found.curse()
-    rows = [*rows, {**curse, "name": "the best of 144 equal heads"}] if curse else rows
+    """The share of nulls that came out supported, a bar for each protocol."""
+    rows, curse = found.by_protocol(), found.curse()
+    rows = [*rows, {**curse, "name": "best of 144 heads"}] if curse else rows
     naive = f' The best of 144 equal heads is "significant" in {curse["naive"]:.0%} where it is tested on what chose it.' if curse else ""
     return Bars(
         title="Supported although nothing is there",
-        caption=f"{found.runs} runs of each kind; intervals are exact (Clopper-Pearson), 95 %.{naive}",
+        caption=f"{_several([row['runs'] for row in rows])} runs of each; intervals are exact (Clopper-Pearson), 95 %.{naive}",
         labels=[row["name"] for row in rows],
         values=np.array([row["share"] for row in rows]),
         low=np.array([row["low"] for row in rows]),
         high=np.array([row["high"] for row in rows]),
-        label_title="protocol, null",
+        label_title="protocol",
         value_title="share supported",
         reference=Reference(value=0.05, label="at most"),
     )
@@ -45,8 +45,7 @@ def p_values(found: Calibrated) -> Lines:
         x=expected,
         series={"uniform": Series(values=expected)}
         | {
-            f"{name.partition(':')[0]} ({tests[name]:.2f})": Series(values=np.quantile(values, expected))
-            for name, values in found.p_values().items()
+            f"{_short(name)} ({tests[name]:.2f})": Series(values=np.quantile(values, expected)) for name, values in found.p_values().items()
         },
         x_title="uniform",
         value_title="p",
@@ -71,6 +70,16 @@ def power(found: Calibrated, protocol: str) -> Lines:
         x_title="effect / smallest effect",
         value_title="share supported",
     )
+
+
+def _short(name: str) -> str:
+    """The protocol alone: one kind of null of each has p-values that must be uniform."""
+    return name.partition(":")[0].partition(",")[0]
+
+
+def _several(runs: list[int]) -> str:
+    fewest, most = min(runs), max(runs)
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def _protocols(found: Calibrated) -> list[str]:

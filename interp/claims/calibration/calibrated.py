@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from interp.claims.calibration.equals import MARGIN
+from interp.claims.calibration.equals import EQUALS, MARGIN
+from interp.claims.calibration.known_tables import Compared
 from interp.claims.calibration.nulls import EXACT
 from interp.claims.protocols.registry import PROTOCOLS
 from interp.stats.rates import rate, uniformity
@@ -23,10 +24,12 @@ class Calibrated:
     Attributes:
         runs: how many nulls there were of each protocol.
         rows: one for each run: its part ("null", "planted", "equals"), name, seed, and what came out.
+        tables: what is known, beside what the engine makes of it.
     """
 
     runs: int
     rows: tuple[Row, ...]
+    tables: tuple[Compared, ...] = ()
 
     def nulls(self) -> list[Row]:
         """A row for each kind of null: runs, how many were supported, the share with its exact 95 % interval, and what the others were."""
@@ -34,6 +37,12 @@ class Calibrated:
             {"name": name, **_share([_found(row) for row in rows]), "others": Counter(_told(row) for row in rows if not _found(row))}
             for name, rows in self._of("null")
         ]
+
+    def by_protocol(self) -> list[Row]:
+        """The same for each protocol, its kinds of nulls together: name, runs, supported, share, low, high."""
+        rows = [row for row in self.rows if row["part"] == "null"]
+        names = dict.fromkeys(row["protocol"] for row in rows)
+        return [{"name": name, **_share([_found(row) for row in rows if row["protocol"] == name])} for name in names]
 
     def without_nulls(self) -> list[str]:
         """Protocols on samples whose false positives nobody counted here."""
@@ -70,8 +79,8 @@ class Calibrated:
         ]
         equals = [
             {
-                "name": f"the trial, {name}",
-                "protocol": "the trial",
+                "name": f"{EQUALS}, {name}",
+                "protocol": EQUALS,
                 "effect": rows[0]["gain"] / MARGIN,
                 **_share([row["supported"] for row in rows]),
             }
@@ -90,15 +99,23 @@ class Calibrated:
 
     def to_json(self) -> str:
         """All of it, with the runs that it comes from."""
-        found = {"nulls": self.nulls(), "uniformity": self.uniformity(), "power": self.power(), "curse": self.curse()}
-        return json.dumps({"runs": self.runs, **found, "rows": self.rows}, indent=1)
+        found = {
+            "protocols": self.by_protocol(),
+            "nulls": self.nulls(),
+            "uniformity": self.uniformity(),
+            "power": self.power(),
+            "curse": self.curse(),
+        }
+        tables = [asdict(one) for one in self.tables]
+        return json.dumps({"runs": self.runs, **found, "tables": tables, "rows": self.rows}, indent=1)
 
     def __str__(self) -> str:
-        """Four short tables."""
-        told = ["False positives (nothing is there; at most 5 % may be supported)", *map(_of_null, self.nulls())]
+        """Six short tables."""
+        told = ["False positives (nothing is there; at most 5 % may be supported)", *map(_of_protocol, self.by_protocol())]
+        told += ["The same by what makes it null", *map(_of_null, self.nulls())]
         told += ["p-values where they must be uniform (Kolmogorov-Smirnov)", *map(_of_p, self.uniformity())]
         told += ["Power (effect over the smallest that matters; share found)", *map(_of_power, self.power())]
-        told += _of_curse(self.curse())
+        told += [*_of_curse(self.curse()), "Known tables (ours, known)", *map(_of_table, self.tables)]
         return "\n".join([*told, f"No nulls were run for: {', '.join(self.without_nulls()) or 'none'}"])
 
     def _of(self, part: str) -> Iterator[tuple[str, list[Row]]]:
@@ -120,6 +137,10 @@ def _share(hits: list[bool]) -> Row:
     return {"runs": found.runs, "supported": found.hits, "share": found.share, "low": found.low, "high": found.high}
 
 
+def _of_protocol(row: Row) -> str:
+    return f"  {row['name']:64} {row['supported']:3} of {row['runs']:4} supported [{row['low']:.1%}, {row['high']:.1%}]"
+
+
 def _of_null(row: Row) -> str:
     interval = f"[{row['low']:.1%}, {row['high']:.1%}]"
     others = ", ".join(f"{n} {what}" for what, n in sorted(row["others"].items()))
@@ -132,6 +153,10 @@ def _of_p(row: Row) -> str:
 
 def _of_power(row: Row) -> str:
     return f"  {row['name']:64} {row['effect']:6.2f}  {row['share']:5.0%} of {row['runs']:4} [{row['low']:.0%}, {row['high']:.0%}]"
+
+
+def _of_table(one: Compared) -> str:
+    return f"  {one.name:64} {one.ours:,.10g}  {one.known:,.10g}{'' if one.agrees else '  DOES NOT AGREE'}"
 
 
 def _of_curse(row: Row) -> list[str]:

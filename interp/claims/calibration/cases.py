@@ -1,23 +1,23 @@
-"""A case whose truth is known: a claim, a model and data, made from a seed; and what cases are made of."""
+"""A case whose truth is known: a claim, a model and data, made from a seed; and the models that cases are made of."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
-import numpy as np
+import torch
 
 from interp.claims.claim import Claim, parse_claim
 from interp.claims.tested_on import Data
 from interp.models.constructed import Constructed, constructed
+from interp.models.constructed.words import VOCABULARY, word_tokenizer
 from interp.models.load import load_model
 from interp.models.model import Model
+from interp.models.transformer import DecoderConfig, DecoderForCausalLM
 from interp.models.untrained import untrained
-from interp.texts.grammar.generate import generate
-from interp.texts.words import Sentence, Word
 
 ZOO = "small"
 FIRST_TWIN = 1000  # a protocol's own untrained twins have the seeds from 0 on
-N_SENTENCES = 240
+N_CTX = 24  # tokens that a constructed model reads here: its circuit is whole, and its runs are short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,14 @@ class Known:
         what: what makes it null, or what is planted, in words.
         make: a case from a seed.
         exchangeable: pieces of evidence whose difference is as likely to have either sign here, so that their p must be uniform.
+        weight: its share of a protocol's runs, beside the protocol's other kinds.
     """
 
     protocol: str
     what: str
     make: Callable[[int], Case]
     exchangeable: tuple[int, ...] = ()
+    weight: int = 2
 
     @property
     def name(self) -> str:
@@ -78,8 +80,24 @@ def whole(name: str) -> Constructed:
 
 
 def loaded(made: Constructed) -> Model:
-    """A constructed model behind the instrument."""
-    return replace(load_model(made.hf, made.tokenizer), name=made.name)
+    """A constructed model behind the instrument, reading so many tokens and no more."""
+    hf = DecoderForCausalLM(DecoderConfig.from_dict({**made.hf.config.to_dict(), "max_position_embeddings": N_CTX}))
+    weights = made.hf.state_dict()
+    positions = "model.embed_positions.weight"
+    hf.load_state_dict({**weights, positions: weights[positions][:N_CTX]})
+    return replace(load_model(hf.eval(), made.tokenizer), name=made.name)
+
+
+@cache
+def shape(*, layers: int = 2, heads: int = 4, d_model: int = 32, spread: float = 0.2, act: str = "gelu_new") -> Model:
+    """A model that reads the same words, small enough that hundreds of runs are cheap; its weights are of no account."""
+    config = DecoderConfig(
+        vocab_size=len(VOCABULARY), hidden_size=d_model, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=2 * d_model,
+        max_position_embeddings=N_CTX, initializer_range=spread, hidden_act=act, tie_word_embeddings=False, bos_token_id=0, pad_token_id=1,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return load_model(DecoderForCausalLM(config).eval(), word_tokenizer(N_CTX))
 
 
 def twin(model: Model, seed: int) -> Model:
@@ -87,29 +105,15 @@ def twin(model: Model, seed: int) -> Model:
     return untrained(model, seed=FIRST_TWIN + seed)
 
 
-def sentences(seed: int) -> list[Sentence]:
-    """Generated sentences; every one is a document."""
-    return list(generate(N_SENTENCES, seed=seed))
+def newborn(seed: int, **sizes: object) -> Model:
+    """A small untrained model. Its attention is not even: weights are drawn so wide that each head looks somewhere."""
+    return twin(shape(**sizes), seed)  # type: ignore[arg-type]
 
 
-def with_random_heads(found: list[Sentence], seed: int) -> list[Sentence]:
-    """The same words, each hanging on a random other one: labels without meaning."""
-    rng = np.random.default_rng(seed)
-    return [
-        replace(sentence, words=tuple(_hung_anywhere(sentence, place, rng) for place in range(len(sentence.words)))) for sentence in found
-    ]
-
-
-def _hung_anywhere(sentence: Sentence, place: int, rng: np.random.Generator) -> Word:
-    other = int(rng.integers(len(sentence.words) - 1))
-    return replace(sentence.words[place], head=1 + other + (other >= place))
-
-
-def with_random_tags(found: list[Sentence], seed: int) -> list[Sentence]:
-    """The same words with their parts of speech exchanged within the sentence."""
-    rng = np.random.default_rng(seed)
-    return [replace(sentence, words=_retagged(sentence, rng.permutation(len(sentence.words)))) for sentence in found]
-
-
-def _retagged(sentence: Sentence, order: np.ndarray) -> tuple[Word, ...]:
-    return tuple(replace(word, upos=sentence.words[other].upos) for word, other in zip(sentence.words, order, strict=True))
+def edited(model: Model, edit: Callable[[DecoderForCausalLM], None], name: str) -> Model:
+    """The same model with other weights."""
+    hf = DecoderForCausalLM(DecoderConfig.from_dict(model.hf.config.to_dict()))
+    hf.load_state_dict(model.hf.state_dict())
+    with torch.no_grad():
+        edit(hf)
+    return replace(load_model(hf.eval(), model.tokenizer), name=name)

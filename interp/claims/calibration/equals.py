@@ -23,7 +23,8 @@ N_DOCUMENTS, PER_DOCUMENT = 600, 2
 START, N_WORDS = 10, 21  # each item looks from the middle of its own sentence
 RATE, HARDER = 0.3, 0.1
 MARGIN, ALPHA = 0.1, 0.05
-GAINS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+GAINS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+EQUALS = "equal heads"  # in place of a protocol: the trial that several of them share
 
 
 @dataclass(frozen=True, kw_only=True)
