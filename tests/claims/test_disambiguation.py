@@ -284,7 +284,7 @@ def test_what_is_refused(deep, marked):
         claim("sublayer_adds")
     with pytest.raises(ClaimError, match="expected by for 'resolved_by' and nothing else"):
         claim("read_at", by=0.5)
-    with pytest.raises(ClaimError, match="expected a layer for 'read_at' and nothing else"):
+    with pytest.raises(ClaimError, match="expected a layer for 'read_at' or 'patched' and nothing else"):
         claim("ffn_rather", layer=2)
 
 

@@ -71,7 +71,7 @@ def patched_curves(model: Model, senses: Senses, test: "Disambiguation") -> Arra
         found[name] = plain.copy()
         found[name][paired] = _patched(model, senses.examples, swaps, places, test)
     return {
-        f"{reader} {name}": by_word(read, vectors, senses.items, labels, senses.parts.selection, asked)
+        f"{reader} {name}": by_word(read, vectors, senses.items.form, labels, senses.parts.selection, asked)
         for reader, read in readers(test.strength).items()
         for name, vectors in found.items()
     }
