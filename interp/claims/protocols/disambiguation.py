@@ -81,7 +81,9 @@ class Disambiguation(Parameters):
                 told = f"asks {self.asks!r} came with {name} {getattr(self, name)}"
                 raise ValueError(f"{told}; expected {name} for {asks!r} and nothing else")
         if self.layer is not None and self.asks not in ("read_at", "patched"):
-            raise ValueError(f"asks {self.asks!r} came with layer {self.layer}; expected a layer for 'read_at' or 'patched' and nothing else")
+            raise ValueError(
+                f"asks {self.asks!r} came with layer {self.layer}; expected a layer for 'read_at' or 'patched' and nothing else"
+            )
         if self.asks == "patched" and ((self.layer is None) == (self.sublayer is None) or self.by is not None):
             came = f"layer {self.layer}, sublayer {self.sublayer}, by {self.by}"
             raise ValueError(f"asks 'patched' came with {came}; expected a layer or a sublayer, one of them, and no by")
