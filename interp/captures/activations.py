@@ -41,6 +41,7 @@ class Activations(Residual):
             form: "raw"; "moved": each weight times the norm of what it moves, rows made to sum to 1; "without_first".
         Raises: SiteError for a head or a form that does not exist; CheckFailed when patterns are disabled for this model.
         """
+        _check_form(form)
         site = self.model.anatomy.head(head)
         shown = self.patterns(site.layer, site.stack, form)[site.index]
         queries = self.row(site.stack)
@@ -66,8 +67,7 @@ class Activations(Residual):
         Raises: as `pattern`.
         """
         self.model.require("patterns")
-        if form not in _FORMS:
-            raise SiteError(f"form={form!r} came; expected one of: {', '.join(_FORMS)}")
+        _check_form(form)
         pattern = self.tensor("pattern", layer, stack)
         if form == "moved":
             return norm_weighted(pattern, self.value_norms(layer, stack))
@@ -236,3 +236,8 @@ class Activations(Residual):
         values = experts.shared_neurons(ffn, self.tensor("mlp_in", layer, stack))
         about = {"name": "neurons", "long_name": f"neurons of the shared experts of layer {layer}", "units": "activation"}
         return self._by_pos(values, "neuron", self.row(stack), **about)
+
+
+def _check_form(form: str) -> None:
+    if form not in _FORMS:
+        raise SiteError(f"form={form!r} came; expected one of: {', '.join(_FORMS)}")

@@ -17,6 +17,7 @@ from interp.claims.protocols.parts.effect_profiles import each_head, effect_dist
 from interp.claims.protocols.parts.part_evidence import PartEvidence, furthest
 from interp.claims.protocols.parts.pattern_distance import apart, between_roles, distances, divergences
 from interp.claims.protocols.parts.without_parts import Bench
+from interp.claims.shared import Shared
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError
 from interp.interventions.ablate import ablate, recorded
@@ -33,7 +34,7 @@ def claim(claimed="roles", **test) -> Claim:
 
 
 def case_of(claim, model, texts):
-    return _case(claim, model, texts, 0, lambda what: None)[0]
+    return _case(claim, model, texts, 0, lambda what: None, Shared())[0]
 
 
 def handmade(*layers):

@@ -79,7 +79,7 @@ def test_contributions_of_a_model_without_a_head(refused, minilm):
         ("L9H1", r"L9H1: this model has layers 0-5"),
         ("L0H99", r"L0H99: this model has heads 0-7 in each layer"),
         ("head 3", r"'head 3' is not a site; expected the form L5H1"),
-        ("L1", r"L1 is a whole layer; expected a head, neuron or expert, such as L1H0"),
+        ("L1", r"L1 is a whole layer; expected a head, neuron, expert or sublayer, such as L1H0 or L1 FFN"),
     ],
 )
 def test_a_head_that_does_not_exist(refused, head, told):
