@@ -157,7 +157,7 @@ def test_what_cannot_be_ablated_is_refused_before_the_block(tiny):
     for heads, message in {
         "L2H0": "L2H0: this model has layers 0-1",
         "L0H4": "L0H4: this model has heads 0-3 in each layer",
-        "L1": "L1 is a whole layer; expected a head, neuron or expert, such as L1H0",
+        "L1": "L1 is a whole layer; expected a head, neuron, expert or sublayer, such as L1H0 or L1 FFN",
         "L0N24": "L0N24: this model has neurons 0-23",
         "L0E0": "L0E0: this model has no experts",
         "EL0H0": "stack 'E': this model has ''",

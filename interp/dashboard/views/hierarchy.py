@@ -7,7 +7,7 @@ import streamlit as st
 from interp import api
 from interp.claims import hierarchy, senses_by_layer
 from interp.claims.hierarchy import TASKS, Hierarchy
-from interp.claims.protocols.parts.probe_tasks import TaskName
+from interp.claims.protocols.parts.probe_tasks import Feature, TaskName
 from interp.claims.senses_by_layer import SensesByLayer
 from interp.core.errors import DataError
 from interp.dashboard import footer, long_work
@@ -17,15 +17,16 @@ from interp.figures.figure import Figure
 from interp.figures.hierarchy import Place, added_bars, control_lines, place_bars, sense_lines, task_lines
 from interp.models.model import Model
 
-NAMES: dict[str, str] = {
+_TASKS = {
     "upos": "part of speech",
     "chunk": "chunk",
     "head_distance": "distance to its head",
     "deprel": "relation to its head",
     "sense": "sense",
 }
+NAMES: dict[str, str] = {**_TASKS, **dict.fromkeys(get_args(Feature), "a word's form")}
 assert set(NAMES) == set(get_args(TaskName))
-_LEGEND = "; ".join(f"{name}: {words}" for name, words in NAMES.items()) + ", where a word is marked with one."
+_LEGEND = "; ".join(f"{name}: {words}" for name, words in _TASKS.items()) + "; all others: features of a word's form, where marked."
 PROBES, SENSES = "Tasks by layer", "Disambiguation"
 WORDS = (500, 1000, 1500, 3000)
 _FIGURES = "from interp.figures import hierarchy as drawn"
