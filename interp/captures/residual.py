@@ -100,7 +100,7 @@ class Residual(Run):
             >>> import interp
             >>> lens = interp.capture(interp.load(), "The old man looked at the sea").logit_lens()
             >>> lens.dims, str(lens.best.values[-1, 4])
-            (('depth', 'pos'), ' the')
+            (('depth', 'pos'), ' him')
         """
         self._refuse_lens()
         readout, row = Readout(self.model), self.row()

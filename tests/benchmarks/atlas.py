@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "dashboard")]
 LIMIT_S = 2.0
 PAGES = {
     "overview, map": ("overview", {}),
@@ -118,4 +117,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.path[:0] = [str(TESTS), str(TESTS / "dashboard")]  # here: pytest reads this file for doctests
     raise SystemExit(main(sys.argv[1:]))

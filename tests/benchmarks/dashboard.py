@@ -24,10 +24,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "dashboard")]
-
-from conftest import ARGUMENTS, CHROMIUM, free_port  # noqa: E402
-
 FIRST_S, SENTENCE_S, CLICK_S, SHAPE_S, PAYLOAD_MB = 6.0, 1.0, 0.5, 2.5, 2.0
 SESSIONS = 10
 WORDS = "the old man looked at the sea and said nothing to the woman who had come down from the house".split()  # noqa: SIM905
@@ -308,4 +304,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "dashboard")]  # here: pytest reads this file for doctests
+    from conftest import ARGUMENTS, CHROMIUM, free_port
+
     raise SystemExit(main())

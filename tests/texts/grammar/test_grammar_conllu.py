@@ -10,7 +10,7 @@ from interp.texts.words import Sentence, Word
 
 def plain(sentence):
     """What a treebank knows of a sentence."""
-    fields = ("id", "form", "lemma", "upos", "deprel", "head", "span")
+    fields = ("id", "form", "lemma", "upos", "deprel", "head", "span", "feats")
     words = tuple(Word(**{name: getattr(word, name) for name in fields}) for word in sentence.words)
     return Sentence(id=sentence.id, text=sentence.text, words=words, document=sentence.document, links=sentence.links)
 
