@@ -12,11 +12,14 @@ share (see `shared`): the same question is asked once.
 import hashlib
 import json
 import multiprocessing
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -161,11 +164,23 @@ def _run(jobs: Sequence[Job], load: Load, workers: int) -> Iterator[tuple[int, J
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // workers)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(load, threads)) as pool:
-        waiting: Mapping[Future[list[Judged]], list[int]] = {
-            pool.submit(_work, [jobs[number] for number in group]): group for group in _groups(jobs)
-        }
+        with _without_main():
+            waiting: Mapping[Future[list[Judged]], list[int]] = {
+                pool.submit(_work, [jobs[number] for number in group]): group for group in _groups(jobs)
+            }
         for future in as_completed(waiting):
             yield from zip(waiting[future], future.result(), strict=True)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes started inside do not run the script once more that starts them: it may have no `if __name__ == "__main__"`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _groups(jobs: Sequence[Job]) -> list[list[int]]:

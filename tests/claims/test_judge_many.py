@@ -1,6 +1,8 @@
 """Many verdicts in a folder: kept one by one, taken from there only where nothing that decides them changed, the same in processes."""
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -115,7 +117,12 @@ def test_the_same_question_is_asked_once_and_answers_every_claim_that_puts_it(tm
     assert found[0].verdict.evidence == alone.evidence
 
 
-def test_two_models_and_two_processes_give_the_same_bytes(tmp_path):
+def test_two_models_and_two_processes_give_the_same_bytes(tmp_path, monkeypatch):
+    """And the processes do not run the script that started them."""
+    script = ModuleType("__main__")
+    script.__file__ = str(tmp_path / "script.py")
+    (tmp_path / "script.py").write_text("raise SystemExit('the script was run again')")
+    monkeypatch.setitem(sys.modules, "__main__", script)
     one = judge_many(CLAIMS[:3], ["small", "small-attn"], [], out=tmp_path / "one", load=load)
     two = judge_many(CLAIMS[:3], ["small", "small-attn"], [], out=tmp_path / "two", load=load, workers=2)
     assert [(judged.claim.id, judged.model) for judged in one] == [
