@@ -30,6 +30,7 @@ WORDS = "the old man looked at the sea and said nothing to the woman who had com
 NO_TEXT = ("claims", "report")  # pages that read no sentence of the visitor's
 IDLE = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState === 'notRunning'"
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .hm, .js-plotly-plot .heatmaplayer image').length > 0"
+LAST_CHIP = "last => [...document.querySelectorAll('.chips')].some(one => one.lastElementChild?.textContent.startsWith(last))"
 PLACE = """([row, column]) => {
     const map = document.querySelectorAll('.js-plotly-plot')[0], box = map.getBoundingClientRect();
     const {xaxis, yaxis} = map._fullLayout;
@@ -118,7 +119,7 @@ def typed_s(page, text: str) -> float:
     field.fill(text)
     began = time.perf_counter()
     field.press("Enter")
-    page.wait_for_function("last => [...document.querySelectorAll('.chip')].at(-1)?.textContent.startsWith(last)", arg=text.split()[-1][:1])
+    page.wait_for_function(LAST_CHIP, arg=text.split()[-1][:1])
     page.wait_for_function(IDLE)
     return time.perf_counter() - began
 
