@@ -7,8 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import jaxtyping
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,6 +20,7 @@ import interp
 from interp import api
 from interp.models import zoo
 from interp.models.load import load_model
+from interp.stats.order import order_p
 
 ROOT = Path(interp.__file__).parents[1]
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
@@ -50,6 +54,17 @@ def test_public_functions_say_what_they_are():
         assert inspect.getdoc(found), name
         if inspect.isfunction(found):
             assert found.__annotations__.get("return") is not None, name
+
+
+def test_every_annotated_shape_is_checked_while_tests_run():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
+    checked = next(one for one in options if one.startswith("--jaxtyping-packages=")).partition("=")[2].split(",")[:-1]
+    for path in (ROOT / "interp").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if "from jaxtyping import" in path.read_text():
+            assert any(module == one or module.startswith(f"{one}.") for one in checked), module
+    with pytest.raises(jaxtyping.TypeCheckError):
+        order_p(np.zeros((2, 3)))
 
 
 def test_an_unknown_name_is_refused_with_what_there_is():
