@@ -1,7 +1,7 @@
 """Is what is said of a model's sizes true? "d_ff == 4 * d_model", "ffn_parameters / parameters > 2 / 3": exact, nothing is run.
 
 Design. A claim is a statement (see `expression`) about the quantities of a transformer (see `shapes`), and of which transformers it is
-said: `model`, the one at hand, its parameters counted module by module; `published`, a table of published shapes with their sources;
+said: `model`, the one at hand, its parameters counted module by module; `published`, published shapes with their sources;
 `shapes`, those that the claim writes down ("at d_model = 4096"; where it leaves out the width of heads or the number of key-value heads,
 d_model / n_heads and n_heads are meant; biases it has to write down). `where` narrows these by a statement of its own. A transformer of
 which some quantity of the statement is not known is left out, by name. Each remaining one is a case; it is said of all, of most (more than
@@ -18,13 +18,13 @@ What it does not tell. Whether the sizes matter to what a model does. "Most" of 
 all models.
 """
 
+import json
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import yaml
 from pydantic import Field, field_validator
 
 from interp.claims.plan import Plan, Step
@@ -39,7 +39,7 @@ from interp.claims.verdict import Badges, Control
 from interp.core.errors import ClaimError
 from interp.core.provenance import text_hash
 
-TABLE = Path(__file__).parent.parent / "published" / "configurations.yaml"
+TABLE = Path(__file__).parent.parent / "published" / "configurations"
 Cases = dict[str, dict[str, Quantity]]
 
 
@@ -66,13 +66,21 @@ class Arithmetic(Parameters):
 
 @cache
 def published() -> tuple[Shape, ...]:
-    """The published shapes.
+    """The published shapes, a file each with its source; what no source says is left out.
+
+    "Config()" in a source: the defaults of that class in transformers, which are the named model's. "By the architecture": no size of its
+    own in the configuration, the code of the family defines it. `parameters_counted`: on the model in full size; the formulas must give
+    the same before a claim is judged.
 
     Example:
         >>> next(shape.n_heads for shape in published() if shape.name == "GPT-2 XL")
         25
     """
-    return tuple(Shape(**fields) for fields in yaml.safe_load(TABLE.read_text(encoding="utf-8")))
+    return tuple(Shape(**json.loads(text)) for text in _published_texts())
+
+
+def _published_texts() -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in sorted(TABLE.glob("*.json"))]
 
 
 def run(case: Case[Arithmetic]) -> Finding:
@@ -95,7 +103,7 @@ def run(case: Case[Arithmetic]) -> Finding:
         evidence=(evidence,),
         controls=controls,
         rows={name: [*statement.sides(known)] or [float(true[name])] for name, known in told.items()},
-        data={TABLE.name: text_hash([TABLE.read_text(encoding="utf-8")])} if test.over == "published" else {},
+        data={TABLE.name: text_hash(_published_texts())} if test.over == "published" else {},
     )
 
 
