@@ -39,7 +39,8 @@ def test_every_verdict_has_a_row_and_a_card(folder):
     assert [row.outcome for row in rows if row.claim in ("S4-19", "S4-40", "S0-03")] == ["inconclusive", "refuted", "not run"]
     page = (folder / "report.html").read_text()
     for row in rows:
-        assert (f'<article id="{row.claim}--{row.folder}"' in page) == (row.verdict is not None)
+        assert (f'<article id="{row.claim}"' in page) == (row.verdict is not None)
+        assert (f'id="{row.claim}--{row.folder}"' in page) == (row.verdict is not None)
         assert row.statement in page
     assert "What would have caught it, were it wrong" in page
     assert catalogue()["S4-19"].quotation in page
@@ -78,9 +79,19 @@ def test_several_models_have_a_sign_for_each_claim_that_leads_to_its_card(folder
         for kept in (folder / place.replace("other", "small")).glob("S*.json"):
             (tmp_path / place / kept.name).write_text(kept.read_text())
     page = interp.report(tmp_path).read_text()
-    overview = page[page.index('class="overview"') : page.index("</details>")]
+    overview = page[(start := page.index('class="overview"')) : page.index("</details>", start)]
     assert '<a class="no" title="S4-19 on general: refuted" href="#S4-19--general">✗</a>' in overview
     assert '<a class="yes" title="S4-20 on other: supported" href="#S4-20--other">✓</a>' in overview
+    card = page[page.index('<article id="S4-20"') :].split("</article>")[0]  # one card, the verdicts folded up in it
+    assert re.findall(r'<details class="verdict" id="(.*?)">', card) == ["S4-20--other", "S4-20--small"]
+    assert card.count("It does not show") == 1
+
+
+def test_a_model_that_a_claim_is_not_about_has_a_line_of_its_card(tmp_path):
+    interp.judge_many(["S0-01"], ["small", "small-attn"], out=tmp_path)
+    card = interp.report(tmp_path).read_text().split('<article id="S0-01"')[1].split("</article>")[0]
+    assert '<details class="verdict" id="S0-01--small" open>' in card
+    assert re.search(r'<p class=soft id="S0-01--small-attn">small-attn: .*?not applicable</span> .*small-attn', card)
 
 
 def test_words_of_others_are_no_markup(folder):
@@ -108,7 +119,16 @@ def test_tables_carry_the_numbers(folder):
 
 def test_contradictions_are_told(folder):
     assert [(one.claim, other.claim) for one, other in contradictions(collect(folder))] == [("S4-19", "S4-48-bert-base")]
-    assert "Where the documents contradict each other" in (folder / "report.html").read_text()
+    told = (folder / "report.html").read_text().split("Where the documents contradict each other")[1].split("</ul>")[0]
+    assert re.sub("<.*?>", "", told).startswith("S4-19: ")
+    assert re.sub("<.*?>", "", told).endswith("refuted against supported")
+
+
+def test_a_contradiction_on_several_models_is_told_once(tmp_path):
+    interp.judge_many(["S1-20", "S3-03"], ["small", "small-2"], out=tmp_path)
+    told = interp.report(tmp_path).read_text().split("Where the documents contradict each other")[1].split("</ul>")[0]
+    assert told.count("<li>") == 1
+    assert re.sub("<.*?>", "", told).endswith("refuted against supported on small, small-2")
 
 
 def test_corpora_side_by_side_keep_their_rows_apart(folder, tmp_path):
