@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interp.claims.rule import ENOUGH_POWER, FEWEST_CLUSTERS
+from interp.claims.rule import ENOUGH_POWER
+from interp.claims.verdict import FEWEST_CLUSTERS
 from interp.stats.power import n_for, power_at
 
 # Where nothing has been measured yet: that of paired hits which differ on a quarter of the items.

@@ -15,10 +15,8 @@ Source: STATISTICS of the house: Lakens (2017) on equivalence tests; Westfall & 
 
 from collections.abc import Sequence
 
-from interp.claims.verdict import Control, Evidence, Outcome, Reason
+from interp.claims.verdict import FEWEST_CLUSTERS, Control, Evidence, Outcome, Reason
 
-# In simulation the 95 % cluster interval covers 90 % with 10 or 20 clusters, 93 % with 40 (see stats.intervals).
-FEWEST_CLUSTERS = 40
 ENOUGH_POWER = 0.8
 
 

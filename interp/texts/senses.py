@@ -20,6 +20,7 @@ from interp.texts.lines import numbered_lines
 from interp.texts.words import Link, Sentence, Word
 
 SENSE = "Sense:"
+INSIDE = "data/CoarseWSD-20"  # where the repository keeps the words
 _SPLITS = ("train", "test")
 
 
@@ -49,19 +50,19 @@ def sense_sentences(sets: Iterable[SenseSet]) -> list[Sentence]:
 
 
 def read_senses(folder: str | Path, words: Sequence[str] = ()) -> list[Sentence]:
-    """Sentences of CoarseWSD-20, from its folder with one folder for each word.
+    """Sentences of CoarseWSD-20, from its folder with one folder for each word, or from the repository that holds it.
 
     Args:
-        folder: holds "bank/train.data.txt", "bank/train.gold.txt", "bank/classes_map.txt" and the like.
+        folder: holds "bank/train.data.txt", "bank/train.gold.txt", "bank/classes_map.txt" and the like, itself or in data/CoarseWSD-20.
         words: only these; empty for all.
     Raises: DataError for a folder without such words, and by file and line for what is not a place and a sentence, or a sense.
     """
-    folder = Path(folder)
+    folder = next((one for one in (Path(folder), Path(folder) / INSIDE) if any(one.glob("*/classes_map.txt"))), Path(folder))
     there = sorted(path.parent.name for path in folder.glob("*/classes_map.txt"))
     missing = [word for word in words if word not in there]
     if not there or missing:
         told = f"{folder}: no folder of a word {', '.join(missing) or 'with classes_map.txt'}"
-        raise DataError(f"{told}; expected that of CoarseWSD-20 (data/CoarseWSD-20), which has {', '.join(there) or 'one for each'}")
+        raise DataError(f"{told}; expected that of CoarseWSD-20 ({INSIDE}), which has {', '.join(there) or 'one for each'}")
     return [sentence for word in words or there for sentence in _distinct(_of_word(folder / word)) if _marks(sentence, word)]
 
 

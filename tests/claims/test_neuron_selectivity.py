@@ -13,7 +13,8 @@ from interp.claims.judge import judge, plan
 from interp.claims.protocols import neuron_selectivity
 from interp.claims.protocols.parts.auroc_by_document import auroc_by_document, difference_by_document
 from interp.claims.protocols.parts.neurons_on_words import GaussianInputs, PlantedNeuron, at_words, nats_behind, words_of
-from interp.claims.protocols.parts.selective_neurons import kept_for_ablation, lost_by_document, sparsity
+from interp.claims.protocols.parts.selective_neurons import sparsity
+from interp.claims.protocols.parts.switched_off import kept_for_ablation, lost_by_document
 from interp.claims.verdict import Verdict
 from interp.core.errors import ClaimError, InterventionError
 from interp.interventions.ablate import Recorded, _Replace
@@ -224,7 +225,7 @@ def test_batches_of_one_size_get_texts_of_their_own(known, monkeypatch):
     monkeypatch.setattr(_Replace, "_drawn", drawing)
     words = words_of(examples(sentences(12), known.tokenizer)[0], "a test")
     label = np.array([word.upos == "NOUN" for word in words.word])
-    over = kept_for_ablation(known, words, max(map(len, words.examples)), seed=0)
+    over = kept_for_ablation(known, ["L0N0", "L1N0"], words.examples, max(map(len, words.examples)), seed=0)
     for sites in (["L1N5"], ["L1N5", "L0N0"]):
         drawn.clear()
         lost_by_document(known, words, label, [sites], over, "resample", seed=0)
@@ -242,7 +243,7 @@ def test_a_neuron_that_is_silent_in_one_batch_is_no_dead_hook(known):
     mute = Sentence(id="mute", text=" ".join(forms), words=tuple(said), document="mute")
     words = words_of(examples([*sentences(6), mute], known.tokenizer)[0], "a test")
     label = np.array([word.upos == "NOUN" for word in words.word])
-    over = kept_for_ablation(known, words, max(map(len, words.examples)), seed=0)
+    over = kept_for_ablation(known, ["L0N0", "L1N0"], words.examples, max(map(len, words.examples)), seed=0)
     zero = Recorded(owner=over.owner, values={place: torch.zeros_like(one) for place, one in over.values.items()})
     lost = lost_by_document(known, words, label, [["L1N5"]], zero, "resample", seed=0)
     assert lost.mean() > 0.2

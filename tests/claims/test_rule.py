@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.claims.rule import FEWEST_CLUSTERS, decide, decide_exact, passes
-from interp.claims.verdict import Control, Evidence
+from interp.claims.rule import decide, decide_exact, passes
+from interp.claims.verdict import FEWEST_CLUSTERS, Control, Evidence
 
 ALPHA = 0.05
 GOOD = Evidence(

@@ -72,6 +72,20 @@ def test_too_few_documents_are_told_before(small_treebank, encoder, relation_cla
     assert "fewer than" not in str(enough)
 
 
+def test_an_underpowered_verdict_says_how_many_would_do(encoder, small_treebank, planted, relation_claim):
+    """Of a head that is right in three of five: with eleven documents to confirm on, and again with as many as it said would do."""
+    planted(lambda example, word, rng: example.words[word].head_index if rng.random() < 0.6 else None)
+    few = judge(relation_claim(), encoder, small_treebank(22))
+    n = few.evidence[0].n_clusters
+    assert (few.outcome, few.reason) == ("inconclusive", "underpowered")
+    assert n < 40 <= few.would_do == max(40, *(one.n_for_power or 0 for one in few.evidence))
+    assert f"Too few cases: about {few.would_do} clusters to confirm on would do; {n} came." in str(few)
+    enough = judge(relation_claim(), encoder, small_treebank(2 * few.would_do + 2, per_document=1))
+    assert enough.reason != "underpowered"
+    assert enough.would_do is None
+    assert "Too few cases" not in str(enough)
+
+
 def test_a_stopped_run_goes_on_and_comes_to_the_same_bytes(encoder, treebank, relation_claim, tmp_path, monkeypatch):
     whole = judge(relation_claim(), encoder, treebank).untimed().to_json()
     real, calls = looked_at.looked_at, []

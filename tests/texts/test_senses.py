@@ -75,6 +75,7 @@ def test_the_published_files():
     if not data or not folder.is_dir():
         pytest.skip("INTERP_DATA does not name a folder with coarsewsd20; set it to run this")
     found = read_senses(folder, ["bank", "club"])
+    assert read_senses(Path(data) / "coarsewsd20", ["bank", "club"]) == found  # the repository's folder, as it is downloaded
     names = [sense for one in found for _, sense in senses_of(one.links)]
     assert {name for name in names if name.startswith("bank")} == {"bank_bank", "bank_bank_(geography)"}
     assert 1500 < sum(name.startswith("bank") for name in names) <= 1107 + 455  # lines of the two files, less what comes twice

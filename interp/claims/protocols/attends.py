@@ -10,7 +10,9 @@ Where an offset is what is claimed ("offset=-1"), the best fixed offset is alway
 
 Controls. Null: untrained twins; right words replaced by as many random ones of the sentence. Positive: a planted head that looks at the
 first right word must score 1 through the same path.
-What it does not tell: whether the model uses the head, and whether it goes by what the selector names or by something that goes with it.
+Where the claim says `lost_nats`, the head is switched off as well (`without_head`), which decides the badge "causal" alone.
+What it does not tell: whether the model uses the head for that, and whether it goes by what the selector names or by something that goes
+with it.
 """
 
 from typing import Literal
@@ -23,6 +25,7 @@ from interp.claims.protocols.finding import Finding
 from interp.claims.protocols.parts.asked import Asked, StandIn, as_targets
 from interp.claims.protocols.parts.looked_at import LookedAt, look
 from interp.claims.protocols.parts.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
+from interp.claims.protocols.parts.without_head import LOST_NATS, and_switched_off, behind_words, with_its_step
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
 from interp.core.errors import ClaimError
 from interp.texts.example import Example
@@ -41,6 +44,7 @@ class Attends(Parameters):
     margin: float = Field(gt=0, lt=1, description="smallest difference from the best fixed offset that matters, in accuracy")
     margin_source: str
     n_untrained: int = Field(default=5, ge=5)
+    lost_nats: float | None = LOST_NATS
 
     @field_validator("from_words")
     @classmethod
@@ -118,7 +122,8 @@ def _setup(case: Case[Attends]) -> Setup:
 
 
 def _plan(case: Case[Attends]) -> Plan:
-    return trial_plan(case, _setup(case), asked(case.test, case.examples).document, case.test.n_untrained)
+    told = trial_plan(case, _setup(case), asked(case.test, case.examples).document, case.test.n_untrained)
+    return with_its_step(case, told, case.test.lost_nats)
 
 
 def run(case: Case[Attends]) -> Finding:
@@ -129,7 +134,10 @@ def run(case: Case[Attends]) -> Finding:
     shuffled, _ = _redrawn("random words", items, examples, case.seed, same_side=False)
     nulls = [null("random right words", _try_out(case, examples, shuffled, looked))]
     nulls += [null(f"untrained twin {number}", _try_out(case, examples, items, twin)) for number, twin in enumerate(twins)]
-    return conclude(ours, ours.evidence, (*nulls, planted(examples, items)), _summary(ours))
+    finding = conclude(ours, ours.evidence, (*nulls, planted(examples, items)), _summary(ours))
+    if case.test.lost_nats is None:
+        return finding
+    return and_switched_off(case, finding, case.test.lost_nats, lambda: behind_words(case, items, ours.confirm, case.test.from_words))
 
 
 def _try_out(case: Case[Attends], examples: list[Example], items: Asked, looked: LookedAt) -> Trial:

@@ -41,15 +41,15 @@ from interp.claims.protocols.parts.selective_neurons import (
     dealt,
     draws_lose_less,
     gaussian_sparsity,
-    kept_for_ablation,
     like_neurons,
-    lost_by_document,
     planted,
     rows_by_layer,
     selective,
     site_of,
     strongest,
 )
+from interp.claims.protocols.parts.switched_off import kept_for_ablation, lost_by_document
+from interp.claims.protocols.parts.without_parts import HOWS, How
 from interp.claims.protocols.protocol import Case, Parameters, Protocol
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
@@ -57,7 +57,6 @@ from interp.core.errors import ClaimError
 from interp.texts.example import Example
 from interp.texts.selectors import parse_selector, select
 
-HOWS: tuple[Literal["mean", "resample"], ...] = ("mean", "resample")
 FEWEST = 10  # words of a kind in each half
 HOYER = SPARSITY.index("Hoyer")
 
@@ -207,14 +206,15 @@ def _lost(
     label: np.ndarray,
     choose: np.ndarray,
     sets: list[np.ndarray],
-    how: Literal["mean", "resample"],
+    how: How,
 ) -> np.ndarray:
     """Axes: (set, document of the confirmation half), the selective neurons first."""
 
     def arrays() -> dict[str, np.ndarray]:
         case.tell(f"selective neurons switched off ({how})")
         confirm, d_mlp = words.part(~choose), neurons_in_layers(case.model.anatomy)
-        over = kept_for_ablation(case.model, words.part(choose), max(map(len, confirm.examples)), case.seed)
+        every = [f"L{layer}N0" for layer in range(case.model.anatomy.n_layers)]
+        over = kept_for_ablation(case.model, every, words.part(choose).examples, max(map(len, confirm.examples)), case.seed)
         sites = [[site_of(neuron, d_mlp) for neuron in each.tolist()] for each in sets]
         return {"lost": lost_by_document(case.model, confirm, label[~choose], sites, over, how, case.seed)}
 

@@ -12,7 +12,8 @@ shared by the family (Bonferroni), not that of the selected one.
 
 Controls. Null: untrained twins, each with its own selection, must not pass the same rule. Positive: a planted head that looks
 exactly there must be seen by the same statistic.
-What it does not tell: whether the model uses the head.
+Where the claim says `lost_nats`, the head is switched off as well (`without_head`), which decides the badge "causal" alone.
+What it does not tell: what the model uses the head for.
 """
 
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.stream import stream
 from interp.claims.plan import Plan, Step, sampled_plan
 from interp.claims.protocols.finding import Finding, best_upper, halves, sampled_evidence
+from interp.claims.protocols.parts.without_head import LOST_NATS, and_switched_off, by_order, with_its_step
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
 from interp.claims.rule import decide, passes
 from interp.claims.verdict import Badges, Control, Evidence
@@ -53,6 +55,7 @@ class PositionalHead(Parameters):
     margin: float = Field(gt=0, lt=1, description="smallest difference from the best untrained head that matters")
     n_untrained: int = Field(default=5, ge=5)
     n_random_texts: int = Field(default=128, ge=40)
+    lost_nats: float | None = LOST_NATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ def _plan(case: Case[PositionalHead]) -> Plan:
         Step(what="the model on random tokens", tokens=drawn),
     )
     confirm = halves(clusters, case.seed)[1]
-    return sampled_plan(
+    told = sampled_plan(
         steps=steps,
         clusters=clusters[confirm],
         family=len(offsets) * anatomy.n_layers * anatomy.n_heads,
@@ -91,6 +94,7 @@ def _plan(case: Case[PositionalHead]) -> Plan:
         unit="probability",
         alpha=case.alpha,
     )
+    return with_its_step(case, told, case.test.lost_nats)
 
 
 def run(case: Case[PositionalHead]) -> Finding:
@@ -118,10 +122,13 @@ def run(case: Case[PositionalHead]) -> Finding:
     rows = {
         name: ours.values[i, confirm].mean(keepdims=True).tolist() for i, (_, name) in enumerate(ours.names) if ours.names[i][0] == offset
     }
-    return Finding(
+    finding = Finding(
         outcome=outcome, reason=reason, summary=summary, site=site, badges=badges, evidence=(evidence, without_content),
         controls=tuple(controls), rows=rows,
     )  # fmt: skip
+    if test.lost_nats is None:
+        return finding
+    return and_switched_off(case, finding, test.lost_nats, lambda: by_order(case, examples, clusters, confirm))
 
 
 def _weights(model: Model, examples: list[Example], offsets: list[int]) -> _Weights:

@@ -16,7 +16,8 @@ causal mask a word that comes later cannot be attended to, and counts as missed.
 Controls. Null: untrained twins, and gold heads replaced by random words of the sentence (with other random words for stand-ins), each with
 its own selection, must not pass the same rule, all comparisons of it. Positive: a planted head, whose attention is the gold tree, must
 score 1 through the same path from tokens to words.
-What it does not tell: whether the model uses the head, and whether it is syntax or something that goes with it.
+Where the claim says `lost_nats`, the head is switched off as well (`without_head`), which decides the badge "causal" alone.
+What it does not tell: whether the model uses the head for that, and whether it is syntax or something that goes with it.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from interp.claims.protocols.finding import Finding
 from interp.claims.protocols.parts.looked_at import LookedAt, look
 from interp.claims.protocols.parts.relation_items import DIRECTIONS, STAND_INS, Direction, having, items_of, shuffled_items, stand_in
 from interp.claims.protocols.parts.trial import Setup, Trial, conclude, members_of, null, planted, trial_plan
+from interp.claims.protocols.parts.without_head import LOST_NATS, and_switched_off, behind_words, with_its_step
 from interp.claims.protocols.protocol import Case, Parameters, Protocol, needs_attention
 from interp.claims.verdict import Evidence
 from interp.texts.example import Example
@@ -44,6 +46,7 @@ class HeadRelation(Parameters):
     margin: float = Field(gt=0, lt=1, description="smallest difference from the best fixed offset that matters, in accuracy")
     margin_source: str
     n_untrained: int = Field(default=5, ge=5)
+    lost_nats: float | None = LOST_NATS
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -63,7 +66,7 @@ class Seen:
 
 def _plan(case: Case[HeadRelation]) -> Plan:
     documents = items_of(having(case.examples, case.test.relation), case.test.relation).document
-    return trial_plan(case, setup_of(case), documents, case.test.n_untrained)
+    return with_its_step(case, trial_plan(case, setup_of(case), documents, case.test.n_untrained), case.test.lost_nats)
 
 
 def setup_of(case: Case[HeadRelation], families: int = 1) -> Setup:
@@ -79,7 +82,12 @@ def run(case: Case[HeadRelation]) -> Finding:
     looked, twins = look(case, None), [look(case, number) for number in range(case.test.n_untrained)]
     seen = Seen(setup=setup_of(case), examples=case.examples, looked=looked, twins=twins)
     ours = try_out(seen, seen.looked)
-    return found_on(seen, ours, ours.evidence)
+    finding, lost_nats = found_on(seen, ours, ours.evidence), case.test.lost_nats
+    if lost_nats is None:
+        return finding
+    items = items_of(case.examples, case.test.relation).questions()[ours.question]
+    words = f"a word with its {case.test.relation}" if ours.question == "head" else case.test.relation
+    return and_switched_off(case, finding, lost_nats, lambda: behind_words(case, items, ours.confirm, words))
 
 
 def try_out(seen: Seen, looked: LookedAt) -> Trial:

@@ -1,39 +1,33 @@
-"""How selective the neurons of a model are for a label, and how sparse, on the words of some texts; and what is lost without some.
+"""How selective the neurons of a model are for a label, and how sparse, on the words of some texts.
 
 members     every neuron of every layer, counted through, in two directions: larger on the label's words, and smaller there
 sparsity    of a layer's neurons behind one word: the share that is as good as 0 (below a tenth of the layer's root mean square), Hoyer's
             measure, and Gini's; the first depends on that tenth, the other two on nothing
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
-from interp.claims.protocols.parts.auroc_by_document import auroc_by_document, difference_by_document
+from interp.claims.protocols.parts.auroc_by_document import auroc_by_document
 from interp.claims.protocols.parts.neurons_on_words import (
     Feed,
     GaussianInputs,
     PlantedNeuron,
     Words,
     at_words,
-    nats_behind,
     neurons_by_layer,
 )
 from interp.claims.verdict import Control
-from interp.core.errors import ClaimError, InterventionError
-from interp.interventions.ablate import Recorded, ablate, recorded
+from interp.core.errors import ClaimError
 from interp.measures.neurons import hoyer_sparsity
 from interp.models.model import Model
-from interp.texts.example import Example
 
 NEAR_ZERO = 0.1
 SPARSITY = ("share near 0", "Hoyer", "Gini")
-NEAREST, RECORDED = 30, 16  # neurons of like norm that a draw takes one of; texts whose mean, or one of which, stands for what is off
+NEAREST = 30  # neurons of like norm that a draw takes one of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,80 +166,6 @@ def site_of(neuron: int, d_mlp: Sequence[int]) -> str:
     ends = np.cumsum(d_mlp)
     layer = int(np.searchsorted(ends, neuron, side="right"))
     return f"L{layer}N{neuron - int(ends[layer] - d_mlp[layer])}"
-
-
-def lost_by_document(
-    model: Model,
-    words: Words,
-    label: np.ndarray,
-    sets: Sequence[Sequence[str]],
-    over: Recorded,
-    how: Literal["mean", "resample"],
-    seed: int,
-) -> np.ndarray:
-    """How many nats more the label's words lose than the others, behind them, without each set of neurons. Axes: (set, document)."""
-    clean, off = nats_behind(model, words), []
-    for sites in sets:
-        if how == "mean":
-            with ablate(model, sites, how=how, over=over):
-                off.append(nats_behind(model, words))
-        else:
-            off.append(_nats_resampled(model, words, sites, over, seed))
-    return difference_by_document(np.stack(off) - clean, label, words.document)
-
-
-def _nats_resampled(model: Model, words: Words, sites: Sequence[str], over: Recorded, seed: int) -> np.ndarray:
-    """With other texts drawn for every batch: were they drawn once, the same would stand in for the documents of all batches of a size.
-
-    Each neuron is switched off by itself, with the same draw: one that is 0 in all of a batch changes nothing there, and need not.
-    Raises: InterventionError for a neuron that changed nothing in any batch.
-    """
-    silent: Counter[str] = Counter()
-    n_batches = 0
-
-    def block(number: int) -> ExitStack:
-        nonlocal n_batches
-        n_batches, stack = number + 1, ExitStack()
-        for site in sites:
-            stack.enter_context(_off(model, site, over, seed + number, silent))
-        return stack
-
-    found = nats_behind(model, words, block)
-    if dead := [site for site in sites if silent[site] == n_batches]:
-        raise InterventionError(f"putting {', '.join(dead)} to what they are on other texts changed nothing in any text")
-    return found
-
-
-@contextmanager
-def _off(model: Model, site: str, over: Recorded, seed: int, silent: Counter[str]) -> Iterator[None]:
-    """Counts a batch in which the neuron changed nothing."""
-    ran = False
-    try:
-        with ablate(model, site, how="resample", over=over, seed=seed):
-            yield
-            ran = True
-    except InterventionError:
-        if not ran:
-            raise
-        silent[site] += 1
-
-
-def kept_for_ablation(model: Model, words: Words, n_tokens: int, seed: int) -> Recorded:
-    """All neurons on sixteen stretches of the selection half's texts, as long as the longest that will run.
-
-    A stretch begins anywhere in the texts, which stand one behind the other: were all texts of one pattern, what stands at a place of
-    another one would be no change.
-    """
-    ids = np.array([token for example in words.examples for token in example.ids])
-    starts = np.random.default_rng(seed).integers(len(ids), size=(RECORDED, 1))
-    rows = ids[(starts + np.arange(n_tokens)) % len(ids)]
-    every = [f"L{layer}N0" for layer in range(model.anatomy.n_layers)]
-    return recorded(model, every, [_bare(row.tolist()) for row in rows])
-
-
-def _bare(ids: list[int]) -> Example:
-    n = len(ids)
-    return Example(text="", ids=tuple(ids), tokens=("",) * n, spans=((0, 0),) * n, special=(False,) * n)
 
 
 def rows_by_layer(
