@@ -178,7 +178,7 @@ def _sums(one: Comparison, documents: np.ndarray) -> np.ndarray:
 
 
 def _with_p(evidence: Evidence, p: float) -> Evidence:
-    return replace(evidence, p_adjusted=p)
+    return replace(evidence, p_adjusted=p, p_ties=None)
 
 
 def _without_nulls(finding: Finding, seen: Seen) -> Finding:

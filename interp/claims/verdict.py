@@ -55,6 +55,7 @@ class Evidence:
             matters".
         upper_level: 1 - alpha / k where k pieces of evidence must all hold, since each one alone refutes.
         p_adjusted: adjusted over the `family` of everything looked at; None for exact claims and for a single pre-named site.
+        p_ties: how much of `p_adjusted` are resamples that only equal what was found, as hits go in steps; None where not told.
         smallest_effect: the smallest effect of interest, fixed in the claim.
         power: chance to find an effect of that size with this many clusters; None for exact claims.
         n_for_power: clusters that would give power .8; None when there is enough.
@@ -77,6 +78,7 @@ class Evidence:
     n_clusters: int
     family: int
     p_adjusted: float | None = None
+    p_ties: float | None = None
     power: float | None = None
     n_for_power: int | None = None
     highest: float | None = None

@@ -29,6 +29,8 @@ class SignFlip:
         statistic: t = mean / (sd / sqrt n) of the differences, axes (member,); infinite where all differences are equal.
         p: one-sided (greater) p-value of the member alone, axes (member,), in (0, 1].
         p_adjusted: the same, adjusted for having looked at every member (max-T), axes (member,), in (0, 1]; never below p.
+        ties: share of the resamples in which the best of the family only equals the member, axes (member,), in (0, 1]. `p_adjusted` less a
+            random part of it is uniform where there is no effect, though the statistic goes in steps (a randomised p-value).
         n_resamples: sign flips drawn; no p-value is below 1 / (1 + n_resamples).
         n_clusters: clusters that were flipped; no p-value is below about 2 ** -n_clusters.
     """
@@ -36,6 +38,7 @@ class SignFlip:
     statistic: Float[np.ndarray, " member"]
     p: Float[np.ndarray, " member"]
     p_adjusted: Float[np.ndarray, " member"]
+    ties: Float[np.ndarray, " member"]
     n_resamples: int
     n_clusters: int
 
@@ -63,11 +66,12 @@ def sign_flip_max_t(differences: np.ndarray, *, n_resamples: int = 9999, seed: i
     family = _checked(differences, n_resamples)
     scaled = _scaled(family)
     observed = scaled.sum(axis=1)
-    reached, reached_by_max = _count_reached(scaled, observed, n_resamples, np.random.default_rng(seed))
+    reached, reached_by_max, tied_by_max = _count_reached(scaled, observed, n_resamples, np.random.default_rng(seed))
     return SignFlip(
         statistic=_t(observed, family.shape[1]),
         p=(1 + reached) / (1 + n_resamples),
         p_adjusted=(1 + reached_by_max) / (1 + n_resamples),
+        ties=(1 + tied_by_max) / (1 + n_resamples),
         n_resamples=n_resamples,
         n_clusters=family.shape[1],
     )
@@ -106,11 +110,11 @@ def _t(r: np.ndarray, n_clusters: int) -> np.ndarray:
         return r * np.sqrt(n_clusters - 1) / np.sqrt(1 - r**2)
 
 
-def _count_reached(scaled: np.ndarray, observed: np.ndarray, n_resamples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """How many resamples reach each member's observed statistic: by the member itself, and by the largest over members."""
+def _count_reached(scaled: np.ndarray, observed: np.ndarray, n_resamples: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """How many resamples reach each member's observed statistic: by the member itself, by the largest over members; or just equal it."""
     n_members, n_clusters = scaled.shape
     chunk = max(1, _CELLS_AT_ONCE // (n_members + n_clusters))
-    threshold = observed - _TIE
+    threshold, above = observed - _TIE, observed + _TIE
     reached, largest = np.zeros(n_members), np.empty(n_resamples)
     for start in range(0, n_resamples, chunk):
         size = min(chunk, n_resamples - start)
@@ -118,4 +122,6 @@ def _count_reached(scaled: np.ndarray, observed: np.ndarray, n_resamples: int, r
         flipped = signs @ scaled.T
         reached += (flipped >= threshold).sum(axis=0)
         largest[start : start + size] = flipped.max(axis=1)
-    return reached, n_resamples - np.searchsorted(np.sort(largest), threshold, side="left").astype(float)
+    largest.sort()
+    below, up_to = np.searchsorted(largest, threshold, side="left"), np.searchsorted(largest, above, side="right")
+    return reached, (n_resamples - below).astype(float), (up_to - below).astype(float)

@@ -152,7 +152,7 @@ def test_a_weakened_circuit_is_the_same_at_1_and_attends_to_all_alike_at_0():
 
 EVIDENCE = Evidence(
     name="a", unit="accuracy", estimate=0.5, baseline=0.2, baseline_name="offset", effect=0.3, low=0.2, high=0.4, level=0.95,
-    upper=0.38, smallest_effect=0.1, n_items=500, n_clusters=100, family=8, p_adjusted=0.4, power=0.95,
+    upper=0.38, smallest_effect=0.1, n_items=500, n_clusters=100, family=8, p_adjusted=0.4, p_ties=0.001, power=0.95,
 )  # fmt: skip
 EQUAL = OfEquals(supported=False, naive=True, chosen=0.05, confirmed=0.0, p=0.9, p_best=0.5)
 

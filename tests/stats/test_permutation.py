@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import binom, permutation_test, ttest_1samp
+from scipy.stats import binom, kstest, permutation_test, ttest_1samp
 
 from interp.stats.permutation import sign_flip_max_t
 from interp.stats.split import split_clusters
@@ -156,3 +156,20 @@ def test_refusals(differences, message):
 def test_refuses_no_resamples():
     with pytest.raises(ValueError, match="n_resamples 0 came; expected at least 1"):
         sign_flip_max_t(np.ones((1, 5)), n_resamples=0, seed=0)
+
+
+def test_within_its_step_a_p_of_few_coarse_differences_is_uniform():
+    """Hits less hits are -1, 0 or 1, mostly 0: p itself is too large for uniform, p at a random place of its step is not."""
+    rng = np.random.default_rng(7)
+    differences = rng.choice([-1.0, 0.0, 1.0], p=[0.1, 0.8, 0.1], size=(400, 1, 40))
+    found = [sign_flip_max_t(one, n_resamples=499, seed=number) for number, one in enumerate(differences)]
+    p, ties = np.array([[one.p_adjusted[0], one.ties[0]] for one in found]).T
+    assert kstest(p, "uniform").pvalue < 1e-3
+    assert kstest(p - rng.random(len(p)) * ties, "uniform").pvalue > 0.05
+
+
+def test_ties_are_those_of_every_flip_enumerated():
+    differences = np.array([[1.0, 1.0, -1.0, 0.0, 1.0]])  # 16 flips of four signs; four of them sum to 2, one to 4
+    found = sign_flip_max_t(differences, n_resamples=20000, seed=0)
+    assert found.p_adjusted[0] == pytest.approx(5 / 16, abs=0.011)
+    assert found.ties[0] == pytest.approx(4 / 16, abs=0.011)

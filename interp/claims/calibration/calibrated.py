@@ -52,10 +52,12 @@ class Calibrated:
     def p_values(self) -> dict[str, np.ndarray]:
         """p-values that must be uniform, sorted: where truth gives no sign to the differences, and those of the best of equal heads.
 
-        Sums of hits go in steps, and so do their p: they are larger than uniform ones by up to half a step.
+        Sums of hits go in steps, and so do their p, which are larger than uniform ones by up to a step. So each is taken at a random place
+        within its step (Lehmann & Romano 2005, section 3.2), drawn from one seed.
         """
+        rng = np.random.default_rng(0)
         found = {
-            f"{name}: p": np.sort([row["p"][number] for row in rows for number in row["exchangeable"]])
+            f"{name}: p": np.sort([row["p"][number] - rng.random() * row["ties"][number] for row in rows for number in row["exchangeable"]])
             for name, rows in self._of("null")
             if rows[0]["exchangeable"]
         }

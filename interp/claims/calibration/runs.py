@@ -96,6 +96,7 @@ def _judged(one: Known, seed: int) -> Row:
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "p": [evidence.p_adjusted for evidence in verdict.evidence],
+        "ties": [evidence.p_ties for evidence in verdict.evidence],
         "share": [evidence.effect / (evidence.smallest_effect or 1) for evidence in verdict.evidence],
         "exchangeable": list(one.exchangeable),
     }

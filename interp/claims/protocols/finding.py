@@ -92,6 +92,7 @@ def sampled_evidence(
         n_clusters=int(interval.n_clusters),
         family=families * len(values),
         p_adjusted=float(flips.p_adjusted[member]),
+        p_ties=float(flips.ties[member]),
         power=float(power),
         n_for_power=None if power >= 0.8 else int(n_for(float(smallest_effect), sd=float(spread), power=0.8, alpha=level)),
         highest=highest,
