@@ -19,6 +19,7 @@ from interp.texts.words import Sentence, Word
 
 N_SENTENCES = 120  # about half of them confirm, and with fewer than forty documents nothing is decided
 AMBIGUOUS = "bat"
+LABELS = 1  # their stream of random numbers: none that words, or the halves of a test, are drawn from
 Row = tuple[str, str, str, int]  # form, part of speech, relation, place of the head (-1: the root)
 
 
@@ -74,7 +75,7 @@ def sense_world(seed: int, *, cue: bool) -> list[Sentence]:
 
     Args: cue: whether the opening tells the sense; if not, nothing does.
     """
-    rng, found = np.random.default_rng(seed), []
+    rng, found = np.random.default_rng([seed, LABELS]), []
     for number in range(N_SENTENCES):
         sense, other = int(rng.integers(2)), int(rng.integers(2))
         rows = [(("now", "then")[sense if cue else other], "ADV", "advmod", 3), ("the", "DET", "det", 2), (AMBIGUOUS, "NOUN", "nsubj", 3)]
@@ -85,7 +86,7 @@ def sense_world(seed: int, *, cue: bool) -> list[Sentence]:
 
 def with_random_heads(found: list[Sentence], seed: int) -> list[Sentence]:
     """The same words, each hanging on a random other one: labels without meaning."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, LABELS])
     return [
         _with(sentence, "head", [1 + _other(len(sentence.words), place, rng) for place in range(len(sentence.words))]) for sentence in found
     ]
@@ -98,13 +99,13 @@ def _other(n: int, place: int, rng: np.random.Generator) -> int:
 
 def with_random_tags(found: list[Sentence], seed: int) -> list[Sentence]:
     """The same words with their parts of speech exchanged within the sentence."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, LABELS])
     return [_with(one, "upos", [one.words[other].upos for other in rng.permutation(len(one.words))]) for one in found]
 
 
 def with_coins(found: list[Sentence], seed: int) -> list[Sentence]:
     """The same words, each a noun or a verb by the toss of a coin: any reader is right half of the time, whatever it reads."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, LABELS])
     return [_with(one, "upos", [("NOUN", "VERB")[rng.integers(2)] for _ in one.words]) for one in found]
 
 
