@@ -165,7 +165,7 @@ def next_token_bars(compared: Dataset, *, title: str | None = None) -> Bars:
         raise DataError("no prediction was compared, since the model has no trained head; expected its streams: compared['moved']")
     before, after = compared["log_prob_before"], compared["log_prob_after"]
     pos = before.attrs["pos"]
-    words = words_of(before, title if title is not None else f"Likeliest next tokens at position {pos}, after less before")
+    words = words_of(before, title if title is not None else f"Likeliest next tokens at position {pos}")
     return Bars(
         labels=[str(token) for token in before.candidate.values],
         values=after.values - before.values,
