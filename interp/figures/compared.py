@@ -7,7 +7,8 @@ import numpy as np
 from interp.captures.compared import Pair
 from interp.core.results import DataArray
 from interp.figures.description import Bars, HeatMap, Lines, Series
-from interp.figures.from_results import _caption, _long_name, _units, attention_pattern, head_map
+from interp.figures.from_results import attention_pattern, head_map
+from interp.figures.said import caption_of, long_name_of, units_of
 
 Names = tuple[str, str]
 
@@ -39,7 +40,7 @@ def _heat(result: DataArray, name: str, marks: tuple[str, ...]) -> HeatMap:
 
 def _difference(pair: Pair, names: Names, marks: tuple[str, ...]) -> HeatMap:
     assert pair.difference is not None
-    heat, what = _heat(pair.difference, "", marks), _long_name(pair.first)
+    heat, what = _heat(pair.difference, "", marks), long_name_of(pair.first)
     return replace(heat, title=_less(names), diverging=True, limits=None, scale_title=f"{what}, difference")
 
 
@@ -47,13 +48,13 @@ def norm_lines(pair: Pair, names: Names) -> Lines:
     """Both over the layers, on the same axes. The shorter of two stops where its layers do."""
     n = max(pair.first.sizes["layer"], pair.second.sizes["layer"])
     return Lines(
-        title=_capital(_long_name(pair.first)),
-        caption=" ".join(dict.fromkeys(_caption(one) for one in (pair.first, pair.second))),
+        title=_capital(long_name_of(pair.first)),
+        caption=" ".join(dict.fromkeys(caption_of(one) for one in (pair.first, pair.second))),
         x=np.arange(n),
         series={name: Series(values=_up_to(one.values, n)) for name, one in zip(names, (pair.first, pair.second), strict=True)},
         x_title="layer",
         value_title="mean length",
-        units=_units(pair.first),
+        units=units_of(pair.first),
     )
 
 
@@ -74,12 +75,12 @@ def difference_bars(pair: Pair, names: Names) -> Bars | None:
     most = float(np.abs(pair.difference.values).max()) * 1.05 or 1.0
     return Bars(
         title=_less(names),
-        caption=_caption(pair.difference),
+        caption=caption_of(pair.difference),
         labels=labels,
         values=pair.difference.values,
         label_title=axis,
-        value_title=f"{_long_name(pair.first)}, difference",
-        units=_units(pair.first),
+        value_title=f"{long_name_of(pair.first)}, difference",
+        units=units_of(pair.first),
         limits=(-most, most),
     )
 
@@ -90,8 +91,8 @@ def token_bars(pair: Pair, names: Names) -> tuple[Bars, Bars]:
 
     def bars(one: DataArray, name: str) -> Bars:
         return Bars(
-            title=f"{_capital(_long_name(one))}: {name}",
-            caption=f"{_caption(one)} These tokens hold {one.attrs['mass']:.1%} of it.",
+            title=f"{_capital(long_name_of(one))}: {name}",
+            caption=f"{caption_of(one)} These tokens hold {one.attrs['mass']:.1%} of it.",
             labels=[str(token) for token in one.token.values],
             values=one.values,
             label_title="token",

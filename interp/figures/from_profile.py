@@ -10,7 +10,7 @@ import numpy as np
 from interp.core.errors import DataError
 from interp.core.results import DataArray
 from interp.figures.description import Bars, Lines, Points, Series
-from interp.figures.from_results import _long_name, _units, _with_axes, _words
+from interp.figures.said import long_name_of, units_of, with_axes, words_of
 
 ABOUT_0 = 2.0**-7
 
@@ -28,7 +28,7 @@ def distance_bars(result: DataArray, *, title: str | None = None) -> Bars:
         >>> distance_bars(of).labels
         ('3 to 4 before', 'itself')
     """
-    result = _with_axes(result, "distance_bin")
+    result = with_axes(result, "distance_bin")
     if not {"first_offset", "last_offset"} <= set(result.coords):
         raise DataError("the result's axis distance_bin has no coordinates first_offset and last_offset; expected those of a profile")
     ends = zip(result.first_offset.values.tolist(), result.last_offset.values.tolist(), strict=True)
@@ -54,7 +54,7 @@ def histogram_bars(result: DataArray, *, title: str | None = None) -> Bars:
         >>> histogram_bars(labelled([3, 4], ["bin"], name="h", long_name="tokens", units="tokens", coords=edges)).labels
         ('from -0.5', 'from 0.5')
     """
-    result = _with_axes(result, "bin")
+    result = with_axes(result, "bin")
     if "bin_from" not in result.coords:
         raise DataError("the result's axis bin has no coordinate bin_from; expected the lower edges of a profile's bins")
     edges = result.bin_from.values.astype(float)
@@ -86,13 +86,13 @@ def label_bars(result: DataArray, *, title: str | None = None) -> Bars:
 def _bars(result: DataArray, labels: list[str], what: str, title: str | None) -> Bars:
     values = np.asarray(result.values, dtype=np.float64)
     there = np.flatnonzero(~np.isnan(values))
-    words = _words(result.assign_attrs(n=_one(result)) if "n" in result.attrs else result, title)
+    words = words_of(result.assign_attrs(n=_one(result)) if "n" in result.attrs else result, title)
     return Bars(
         labels=[labels[at] for at in there],
         values=values[there],
         label_title=what,
-        value_title=_long_name(result),
-        units=_units(result),
+        value_title=long_name_of(result),
+        units=units_of(result),
         **words,
     )
 
@@ -115,18 +115,18 @@ def scatter(x: DataArray, y: DataArray, labels: np.ndarray, *, marks: Iterable[s
     there = np.flatnonzero(np.isfinite(x.values.ravel()) & np.isfinite(y.values.ravel()))
     names = [str(name) for name in labels.ravel()[there]]
     if not names:
-        raise DataError(f"nothing has both {_long_name(x)} and {_long_name(y)}; choose another statistic")
-    words = _words(y, title if title is not None else f"{_long_name(y)}, against {_long_name(x)}")
+        raise DataError(f"nothing has both {long_name_of(x)} and {long_name_of(y)}; choose another statistic")
+    words = words_of(y, title if title is not None else f"{long_name_of(y)}, against {long_name_of(x)}")
     words["title"] = f"{words['title'][:1].upper()}{words['title'][1:]}"
     wanted = set(marks)
     return Points(
         labels=names,
         x=x.values.ravel()[there],
         y=y.values.ravel()[there],
-        x_title=_long_name(x),
-        x_units=_units(x),
-        value_title=_long_name(y),
-        units=_units(y),
+        x_title=long_name_of(x),
+        x_units=units_of(x),
+        value_title=long_name_of(y),
+        units=units_of(y),
         marks=[at for at, name in enumerate(names) if name in wanted],
         **{**words, "n": len(names)},
     )
@@ -137,14 +137,14 @@ def spread_lines(low: DataArray, middle: DataArray, high: DataArray, *, title: s
 
     Args: low, middle, high: axis (layer,).
     """
-    middle = _with_axes(middle, "layer")
+    middle = with_axes(middle, "layer")
     return Lines(
         x=middle["layer"].values,
         series={"median": Series(values=middle.values, low=low.values, high=high.values)},
         x_title="layer",
-        value_title=_long_name(middle),
-        units=_units(middle),
-        **_words(middle, title),
+        value_title=long_name_of(middle),
+        units=units_of(middle),
+        **words_of(middle, title),
     )
 
 
@@ -153,9 +153,9 @@ def number_lines(results: Sequence[DataArray], *, title: str) -> Lines:
     first = results[0]
     return Lines(
         x=np.arange(first.size),
-        series={_long_name(result): Series(values=result.values) for result in results},
+        series={long_name_of(result): Series(values=result.values) for result in results},
         x_title=str(first.dims[0]),
-        value_title=_long_name(first) if len(results) == 1 else "value",
-        units=_units(first),
-        **_words(first, title),
+        value_title=long_name_of(first) if len(results) == 1 else "value",
+        units=units_of(first),
+        **words_of(first, title),
     )

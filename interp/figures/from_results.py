@@ -5,15 +5,14 @@ figure has is refused: which layer or head to show is the reader's choice, made 
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from interp.core.errors import DataError, SiteError
-from interp.core.provenance import Provenance
 from interp.core.results import DataArray
 from interp.core.sites import Site, head_site
 from interp.figures.description import Bars, HeatMap, Lines, Mosaic, Reference, Series
+from interp.figures.said import labels_of, long_name_of, units_of, with_axes, words_of
 
 
 def head_map(result: DataArray, *, diverging: bool | None = None, marks: Iterable[str] = (), title: str | None = None) -> HeatMap:
@@ -32,19 +31,19 @@ def head_map(result: DataArray, *, diverging: bool | None = None, marks: Iterabl
         >>> heat.quantity, heat.row_labels, heat.marks
         ('entropy [nats]', ('0',), ((0, 1),))
     """
-    result = _with_axes(result, "layer", "head")
+    result = with_axes(result, "layer", "head")
     values = np.asarray(result.values, dtype=np.float32)
     return HeatMap(
         values=values,
-        row_labels=_labels(result, "layer"),
-        column_labels=_labels(result, "head"),
+        row_labels=labels_of(result, "layer"),
+        column_labels=labels_of(result, "head"),
         row_title="layer",
         column_title="head",
         diverging=bool((values < 0).any()) if diverging is None else diverging,
         marks=[_place(result, mark) for mark in marks],
-        scale_title=_long_name(result),
-        units=_units(result),
-        **_words(result, title, stack=_stack_name(result)),
+        scale_title=long_name_of(result),
+        units=units_of(result),
+        **words_of(result, title, stack=_stack_name(result)),
     )
 
 
@@ -57,21 +56,21 @@ def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap
             a masked score (-inf) as a cell without a number. A difference of two heads is centred on 0.
     Raises: DataError for other axes.
     """
-    result = _with_axes(result, "query_pos", "key_pos")
-    difference = str(result.name) == "pattern_difference" or (_units(result) == "probability" and bool((result.values < 0).any()))
-    probability = _units(result) == "probability" and not difference
+    result = with_axes(result, "query_pos", "key_pos")
+    difference = str(result.name) == "pattern_difference" or (units_of(result) == "probability" and bool((result.values < 0).any()))
+    probability = units_of(result) == "probability" and not difference
     of_queries, of_keys = (", target", ", source") if _stack(result) == "X" else ("", "")
     return HeatMap(
         values=np.where(np.isneginf(result.values), np.nan, result.values),
-        row_labels=_labels(result, "query_pos", "query_token"),
-        column_labels=_labels(result, "key_pos", "key_token"),
+        row_labels=labels_of(result, "query_pos", "query_token"),
+        column_labels=labels_of(result, "key_pos", "key_token"),
         row_title=f"query {'token' if 'query_token' in result.coords else 'position'}{of_queries}",
         column_title=f"key {'token' if 'key_token' in result.coords else 'position'}{of_keys}",
         diverging=difference or (not probability and bool((result.values < 0).any())),
         limits=(0.0, 1.0) if probability else None,
-        scale_title=_long_name(result),
-        units=_units(result),
-        **_words(result, title),
+        scale_title=long_name_of(result),
+        units=units_of(result),
+        **words_of(result, title),
     )
 
 
@@ -84,21 +83,21 @@ def pattern_mosaic(result: DataArray, *, marks: Iterable[str] = (), title: str |
         title: None takes the result's long name.
     Raises: DataError for other axes; SiteError for a marked head that is not in the result.
     """
-    result = _with_axes(result, "layer", "head", "query_pos", "key_pos")
+    result = with_axes(result, "layer", "head", "query_pos", "key_pos")
     of_queries, of_keys = ("target", "source") if _stack(result) == "X" else ("query", "key")
     return Mosaic(
         values=result.values,
-        row_labels=_labels(result, "layer"),
-        column_labels=_labels(result, "head"),
+        row_labels=labels_of(result, "layer"),
+        column_labels=labels_of(result, "head"),
         names=[[str(name) for name in row] for row in result["site"].values],
         row_title="layer",
         column_title="head",
         inner_titles=(of_queries, of_keys),
         limits=(0.0, 1.0),
         marks=[_place(result, mark) for mark in marks],
-        scale_title=_long_name(result),
-        units=_units(result),
-        **_words(result, title if title is not None else f"{_long_name(result).capitalize()} of all heads{_stack_name(result)}"),
+        scale_title=long_name_of(result),
+        units=units_of(result),
+        **words_of(result, title if title is not None else f"{long_name_of(result).capitalize()} of all heads{_stack_name(result)}"),
     )
 
 
@@ -116,18 +115,18 @@ def expert_map(result: DataArray, *, title: str | None = None) -> HeatMap:
         >>> heat.column_labels, heat.scale[0]
         (('0', '1'), 0.0)
     """
-    result = _with_axes(result, "pos", "expert")
+    result = with_axes(result, "pos", "expert")
     values = np.asarray(result.values, dtype=np.float32)
     return HeatMap(
         values=values,
-        row_labels=_labels(result, "pos", "token"),
-        column_labels=_labels(result, "expert"),
+        row_labels=labels_of(result, "pos", "token"),
+        column_labels=labels_of(result, "expert"),
         row_title="token" if "token" in result.coords else "position",
         column_title="expert",
         limits=(0.0, float(np.nanmax(values, initial=0.0)) or 1.0),
         scale_title=str(result.name or "share").replace("_", " "),
-        units=_units(result),
-        **_words(result, title),
+        units=units_of(result),
+        **words_of(result, title),
     )
 
 
@@ -146,23 +145,23 @@ def token_bars(result: DataArray, *, title: str | None = None) -> Bars:
         >>> token_bars(labelled([0.5, 2.0], ["pos"], name="a", **about)).labels
         ('0 a', '1 b')
     """
-    result = _with_axes(result, "pos")
+    result = with_axes(result, "pos")
     there = np.flatnonzero(np.isfinite(result.values))
     if not len(there):
         raise DataError("no token has a number; expected one at least")
     most = int(result.values[there].argmax())
     start = min(max(0, most - MOST_TOKENS // 2), max(0, len(there) - MOST_TOKENS))
     drawn = there[start : start + MOST_TOKENS]
-    tokens = _labels(result, "pos", "token")
+    tokens = labels_of(result, "pos", "token")
     note = "" if len(drawn) == len(tokens) else f"{len(drawn)} of {len(tokens)} tokens: "
     note += "" if not note else "around the largest." if len(there) > MOST_TOKENS else "those that have a number."
     return Bars(
         labels=[f"{at} {tokens[at].strip(' ') or tokens[at]}" for at in drawn],
         values=result.values[drawn],
         label_title="token",
-        value_title=_long_name(result),
-        units=_units(result),
-        **_words(result.assign_attrs(note=note), title),
+        value_title=long_name_of(result),
+        units=units_of(result),
+        **words_of(result.assign_attrs(note=note), title),
     )
 
 
@@ -182,20 +181,20 @@ def contribution_bars(result: DataArray, *, top: int = 20, reference: Reference 
         >>> bars.labels, bars.values.round(6).tolist()
         (('L0H0', 'other (2 parts)'), [-2.0, 0.3])
     """
-    result = _with_axes(result, "component")
+    result = with_axes(result, "component")
     if top < 1:
         raise DataError(f"top={top} came; expected 1 bar or more")
     if "component" not in result.coords:
         raise DataError("the result's axis component has no coordinate; expected the parts' names in it")
-    labels, values = _largest(_labels(result, "component"), np.asarray(result.values, dtype=np.float64), top)
+    labels, values = _largest(labels_of(result, "component"), np.asarray(result.values, dtype=np.float64), top)
     return Bars(
         labels=labels,
         values=values,
         label_title="component",
-        value_title=_long_name(result),
-        units=_units(result),
+        value_title=long_name_of(result),
+        units=units_of(result),
         reference=reference,
-        **_words(result, title),
+        **words_of(result, title),
     )
 
 
@@ -225,27 +224,13 @@ def curve(
     line = Series(values=result.values, low=None if low is None else low.values, high=None if high is None else high.values)
     return Lines(
         x=x,
-        series={str(result.name or _long_name(result)): line},
+        series={str(result.name or long_name_of(result)): line},
         x_title=dim,
-        value_title=_long_name(result),
-        units=_units(result),
+        value_title=long_name_of(result),
+        units=units_of(result),
         reference=reference,
-        **_words(result, title),
+        **words_of(result, title),
     )
-
-
-def _with_axes(result: DataArray, *dims: str) -> DataArray:
-    if set(result.dims) != set(dims):
-        raise DataError(f"a result with axes {result.dims} came; expected {dims}: select along the others first, with .sel(...)")
-    return result.transpose(*dims)
-
-
-def _labels(result: DataArray, dim: str, *names: str) -> list[str]:
-    """The labels along an axis, out of the first of these coordinates that is there; positions where none is."""
-    for name in (*names, dim):
-        if name in result.coords and result.coords[name].dims == (dim,):
-            return [str(label) for label in result.coords[name].values]
-    return [str(at) for at in range(result.sizes[dim])]
 
 
 def _places(result: DataArray) -> np.ndarray:
@@ -255,7 +240,7 @@ def _places(result: DataArray) -> np.ndarray:
 
 
 def _place(result: DataArray, site: str) -> tuple[int, int]:
-    layers, heads = _labels(result, "layer"), _labels(result, "head")
+    layers, heads = labels_of(result, "layer"), labels_of(result, "head")
     if "site" in result.coords:
         names = result.coords["site"].transpose("layer", "head").values
     else:
@@ -275,14 +260,6 @@ def _largest(labels: list[str], values: np.ndarray, top: int) -> tuple[list[str]
     return [*(labels[at] for at in kept), f"other ({len(rest)} parts)"], np.append(values[kept], values[rest].sum())
 
 
-def _long_name(result: DataArray) -> str:
-    return str(result.attrs.get("long_name") or result.name or "value")
-
-
-def _units(result: DataArray) -> str:
-    return str(result.attrs.get("units", "1"))
-
-
 _STACKS = {"": "", "E": ", encoder", "D": ", decoder", "X": ", cross-attention"}
 
 
@@ -294,35 +271,3 @@ def _stack(result: DataArray) -> str:
 
 def _stack_name(result: DataArray) -> str:
     return _STACKS[_stack(result)]
-
-
-def _words(result: DataArray, title: str | None, stack: str = "") -> dict[str, Any]:
-    """Title, caption and n. A result of one head, selected out of several, carries the head's name as a single `site`."""
-    site = result.coords.get("site")
-    place = f", {site.item()}" if site is not None and not site.dims else ""
-    long_name = _long_name(result)
-    n = result.attrs.get("n")
-    return {
-        "title": title if title is not None else f"{long_name[:1].upper()}{long_name[1:]}{stack}{place}",
-        "caption": _caption(result),
-        "n": None if n is None else int(n),
-    }
-
-
-def _caption(result: DataArray) -> str:
-    parts = [str(result.attrs["note"])] if result.attrs.get("note") else []
-    if "provenance" in result.attrs:
-        made = _provenance(result.attrs["provenance"])
-        seed = "" if made.seed is None else f", seed {made.seed}"
-        parts.append(f"Model {made.model} (weights {made.fingerprint}), data {made.data}{seed}.")
-    if result.attrs.get("source"):
-        source = str(result.attrs["source"])
-        parts.append(f"Measure: {source}{'' if source[-1] in '.?!' else '.'}")
-    return " ".join(parts)
-
-
-def _provenance(text: str) -> Provenance:
-    try:
-        return Provenance.from_json(text)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"the result's attribute provenance cannot be read ({error}); expected what Provenance.to_json writes") from error

@@ -9,7 +9,7 @@ from interp.claims.senses_by_layer import SensesByLayer
 from interp.core.errors import DataError
 from interp.core.results import DataArray, Dataset
 from interp.figures.description import Bars, Lines, Reference, Series
-from interp.figures.from_results import _caption, _long_name, _units
+from interp.figures.said import caption_of, long_name_of, units_of
 
 Curve = Literal["accuracy", "selectivity"]
 Place = Literal["expected_layer", "centre_of_gravity"]
@@ -20,13 +20,13 @@ def task_lines(found: Hierarchy, what: Curve = "accuracy") -> Lines:
     """A line for each task over depth, its band the 95 % interval over documents."""
     probes = found.probes
     return Lines(
-        title=f"{_capital(_long_name(probes[what]))}, by layer",
+        title=f"{_capital(long_name_of(probes[what]))}, by layer",
         caption=f"{_origin(probes, what)} Bands: 95 % over documents. {_numbers(found)}",
         x=probes.depth.values,
         series={task: _series(probes.sel(task=task), what) for task in found.tasks},
         x_title=_X,
         value_title=what,
-        units=_units(probes[what]),
+        units=units_of(probes[what]),
         reference=Reference(value=0.0, label="no better than by heart") if what == "selectivity" else None,
     )
 
@@ -46,7 +46,7 @@ def control_lines(found: Hierarchy, task: str) -> Lines:
         },
         x_title=_X,
         value_title="accuracy",
-        units=_units(one.accuracy),
+        units=units_of(one.accuracy),
         reference=Reference(value=float(one.form_accuracy), label="the form's most frequent label"),
     )
 
@@ -63,17 +63,17 @@ def place_bars(found: Hierarchy, what: Place = "expected_layer") -> Bars:
     why = "too small a rise to have a place" if what == "expected_layer" else "nowhere above its control task"
     told = f" Left out, {why}: {', '.join(missing)}." if missing else ""
     if not there:
-        raise DataError(f"there is no {_long_name(probes[what])} to draw: {', '.join(missing)}: {why}")
+        raise DataError(f"there is no {long_name_of(probes[what])} to draw: {', '.join(missing)}: {why}")
     chosen = probes.sel(task=there)
     return Bars(
-        title=_capital(_long_name(probes[what])),
+        title=_capital(long_name_of(probes[what])),
         caption=f"{_origin(probes, what)} Intervals: 95 % over documents.{told}",
         labels=there,
         values=chosen[what].values,
         low=chosen[f"{what}_low"].values,
         high=chosen[f"{what}_high"].values,
         label_title="task",
-        value_title=_long_name(probes[what]),
+        value_title=long_name_of(probes[what]),
         units=f"layers, of {probes.n_layers}",
     )
 
@@ -95,7 +95,7 @@ def sense_lines(found: SensesByLayer) -> Lines:
         series=series,
         x_title="layers passed (halves: after the attention)",
         value_title="accuracy",
-        units=_units(probes.accuracy),
+        units=units_of(probes.accuracy),
         reference=Reference(value=float(probes.majority), label="the most frequent sense"),
     )
 
@@ -115,7 +115,7 @@ def added_bars(found: SensesByLayer, reader: str = "logistic") -> Bars:
         high=one.added_high.values,
         label_title="sublayer",
         value_title="accuracy added",
-        units=_units(one.added),
+        units=units_of(one.added),
     )
 
 
@@ -135,7 +135,7 @@ def _numbers(found: Hierarchy) -> str:
 
 def _origin(probes: Dataset, what: str) -> str:
     result: DataArray = probes[what]
-    return f"{_caption(result)} Read from: {probes.data}."
+    return f"{caption_of(result)} Read from: {probes.data}."
 
 
 def _capital(text: str) -> str:

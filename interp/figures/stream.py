@@ -11,7 +11,7 @@ import numpy as np
 from interp.core.errors import DataError
 from interp.core.results import DataArray, Dataset
 from interp.figures.description import Bars, HeatMap, Lines, Series
-from interp.figures.from_results import _labels, _long_name, _units, _with_axes, _words
+from interp.figures.said import labels_of, long_name_of, units_of, with_axes, words_of
 
 _NAMES = {"E": ", encoder", "D": ", decoder", "X": ", cross-attention", "": ""}
 
@@ -28,7 +28,7 @@ def depth_map(result: DataArray, *, title: str | None = None) -> HeatMap:
         >>> depth_map(lens).row_labels
         ('embedding', 'after L0')
     """
-    result = _with_axes(result, "depth", "pos")
+    result = with_axes(result, "depth", "pos")
     best = result.coords.get("best")
     return HeatMap(
         values=result.values,
@@ -36,17 +36,17 @@ def depth_map(result: DataArray, *, title: str | None = None) -> HeatMap:
         column_labels=_tokens(result),
         row_title="stream",
         column_title="token read" if "token" in result.coords else "position",
-        scale_title=_long_name(result),
-        units=_units(result),
+        scale_title=long_name_of(result),
+        units=units_of(result),
         texts=None if best is None else [[str(word) for word in row] for row in best.values],
         texts_title="likeliest next token",
-        **_words(result, title),
+        **words_of(result, title),
     )
 
 
 def similarity_map(result: DataArray, *, title: str | None = None) -> HeatMap:
     """How alike the stream is at two depths, the embedding ("emb.") at the top and at the left. Args: result: axes (depth, other_depth)."""
-    result = _with_axes(result, "depth", "other_depth")
+    result = with_axes(result, "depth", "other_depth")
     values = np.clip(result.values, -1, 1)
     labels = [f"L{depth - 1}" if depth else "emb." for depth in range(result.sizes["depth"])]
     return HeatMap(
@@ -58,7 +58,7 @@ def similarity_map(result: DataArray, *, title: str | None = None) -> HeatMap:
         scale_title="cosine",
         diverging=bool((values < 0).any()),
         limits=(-1.0, 1.0) if (values < 0).any() else (0.0, 1.0),
-        **_words(result, title if title is not None else "Cosine of the stream at two depths"),
+        **words_of(result, title if title is not None else "Cosine of the stream at two depths"),
     )
 
 
@@ -68,13 +68,13 @@ def norm_lines(norms: Mapping[str, DataArray], *, title: str = "Size of the stre
     Args: norms: name -> axes (layer, pos), all of the same layers.
     """
     first = next(iter(norms.values()))
-    words = _words(first, title)
+    words = words_of(first, title)
     words["caption"] = f"Median over the tokens; the band holds the middle 80 % of them. {words['caption']}"
     return Lines(
         x=first.layer.values,
         series={
             name: Series(values=np.median(each, 1), low=np.quantile(each, 0.1, 1), high=np.quantile(each, 0.9, 1))
-            for name, each in ((name, _with_axes(norm, "layer", "pos").values) for name, norm in norms.items())
+            for name, each in ((name, with_axes(norm, "layer", "pos").values) for name, norm in norms.items())
         },
         x_title="layer",
         value_title="norm",
@@ -90,19 +90,19 @@ def patch_map(result: DataArray, *, marks: Sequence[tuple[int, int]] = (), title
         marks: (row, column) of cells to outline.
     """
     dim = "head" if "head" in result.dims else "pos"
-    result = _with_axes(result, "layer", dim)
+    result = with_axes(result, "layer", dim)
     stack = _NAMES[str(result.attrs.get("stack", ""))]
-    words = _words(result, title if title is not None else f"{_capital(_long_name(result))}{stack}")
+    words = words_of(result, title if title is not None else f"{_capital(long_name_of(result))}{stack}")
     if "before" in result.attrs:
         words["caption"] = f"{_patched(result)} {words['caption']}"
     return HeatMap(
         values=result.values,
-        row_labels=_labels(result, "layer"),
-        column_labels=_labels(result, "head") if dim == "head" else _pairs(result),
+        row_labels=labels_of(result, "layer"),
+        column_labels=labels_of(result, "head") if dim == "head" else _pairs(result),
         row_title="layer",
         column_title="head" if dim == "head" else "token (what is put in)",
         scale_title="change",
-        units=_units(result),
+        units=units_of(result),
         diverging=True,
         marks=marks,
         **words,
@@ -110,7 +110,7 @@ def patch_map(result: DataArray, *, marks: Sequence[tuple[int, int]] = (), title
 
 
 def _patched(result: DataArray) -> str:
-    unit = {"1": "", "share": " of the way"}.get(_units(result), f" {_units(result)}")
+    unit = {"1": "", "share": " of the way"}.get(units_of(result), f" {units_of(result)}")
     return (
         f"One cell, one run: {result.attrs['patched']}, is replaced by what the other text has there. "
         f"Unpatched: {result.attrs['before']:.3g}{unit}; the other text: {result.attrs['other']:.3g}{unit}."
@@ -119,7 +119,7 @@ def _patched(result: DataArray) -> str:
 
 def _pairs(result: DataArray) -> list[str]:
     """The tokens that run, with what is put in where it is another."""
-    own, other = _labels(result, "pos", "token"), _labels(result, "pos", "source_token")
+    own, other = labels_of(result, "pos", "token"), labels_of(result, "pos", "source_token")
     return [mine if mine == theirs else f"{mine} ({theirs.strip() or theirs})" for mine, theirs in zip(own, other, strict=True)]
 
 
@@ -135,7 +135,7 @@ def loss_rows(compared: Dataset, *, title: str = "Each token, before and after")
     kl = compared["kl"]
     predicted = "next" in kl.coords
     tokens = [str(token) or "(next)" for token in kl["next" if predicted else "token"].values]
-    words = _words(kl, title)
+    words = words_of(kl, title)
     if predicted:
         means = [float(compared[f"loss_{when}"].mean()) for when in ("before", "after")]
         words["caption"] = f"Mean loss {means[0]:.3f} before, {means[1]:.3f} after, in nats per token. {words['caption']}"
@@ -165,7 +165,7 @@ def next_token_bars(compared: Dataset, *, title: str | None = None) -> Bars:
         raise DataError("no prediction was compared, since the model has no trained head; expected its streams: compared['moved']")
     before, after = compared["log_prob_before"], compared["log_prob_after"]
     pos = before.attrs["pos"]
-    words = _words(before, title if title is not None else f"Likeliest next tokens at position {pos}, after less before")
+    words = words_of(before, title if title is not None else f"Likeliest next tokens at position {pos}")
     return Bars(
         labels=[str(token) for token in before.candidate.values],
         values=after.values - before.values,
@@ -177,7 +177,7 @@ def next_token_bars(compared: Dataset, *, title: str | None = None) -> Bars:
 
 
 def _tokens(result: DataArray) -> list[str]:
-    return _labels(result, "pos", "token")
+    return labels_of(result, "pos", "token")
 
 
 def _capital(text: str) -> str:

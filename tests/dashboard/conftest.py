@@ -126,7 +126,7 @@ class PythonShown(dict[str, tuple[Any, str]]):
 
 @pytest.fixture
 def python_shown(monkeypatch) -> PythonShown:
-    """Collects what stands under each figure of the pages run in this test; a model is loaded once for pages and Python."""
+    """Collects what stands under each figure of the pages run in this test; a model or a run is loaded once for pages and Python."""
     from interp import api
     from interp.dashboard import footer
 
@@ -138,7 +138,8 @@ def python_shown(monkeypatch) -> PythonShown:
         under(figure, name=name, python=python)
 
     monkeypatch.setattr(footer, "under", collecting)
-    monkeypatch.setattr(api, "load", functools.cache(api.load))
+    for name in ("load", "atlas"):
+        monkeypatch.setattr(api, name, functools.cache(getattr(api, name)))
     return shown
 
 

@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+LAPTOP = 1100  # pixels across
 PAGES = {
     "prompt-heads": "/?head=L0H2&statistic=previous",
     "prompt-difference": "/?head=L3H5&less=L1H3&text=The+old+man+looked+at+the+sea+and+the+old+man+looked+at+the+boat",
@@ -48,9 +49,11 @@ def main(folder: Path) -> None:
                 for name, path in PAGES.items():
                     page.goto(address + path)
                     page.get_by_role("heading", level=1).wait_for(timeout=90_000)
-                    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=90_000)
-                    page.wait_for_timeout(2500)
-                    page.screenshot(path=folder / f"{name}-{theme}.png")
+                    for width in (1440, LAPTOP):
+                        page.set_viewport_size({"width": width, "height": 1000})
+                        page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=90_000)
+                        page.wait_for_timeout(2000)
+                        page.screenshot(path=folder / f"{name}-{theme}{'' if width == 1440 else '-laptop'}.png")
                 page.goto(f"{address}/claims")
                 page.get_by_role("button", name="Run on tales").click()
                 page.get_by_text("Evidence", exact=True).wait_for(timeout=90_000)
@@ -60,6 +63,17 @@ def main(folder: Path) -> None:
                 page.wait_for_timeout(2500)
                 page.screenshot(path=folder / f"claims-verdict-{theme}.png")
                 _report(page, address, folder / f"report-{theme}.png")
+        with browsing(viewport={"width": 1440, "height": 1500}) as page:
+            _senses(page, address, folder / "hierarchy-senses-light.png")
+
+
+def _senses(page, address: str, file: Path) -> None:
+    """A run of the page Hierarchy that says what brings a word's sense."""
+    page.goto(f"{address}/hierarchy?model=small&part=Disambiguation&words=500")
+    page.get_by_role("button", name="Run on small").click(timeout=90_000)
+    page.get_by_text("Accuracy of the sense that is added").wait_for(timeout=600_000)
+    page.wait_for_timeout(2500)
+    page.screenshot(path=file)
 
 
 def _report(page, address: str, file: Path) -> None:

@@ -87,7 +87,7 @@ def python(page: AppTest, at: int):
     return names["result"]
 
 
-def test_a_statistic_of_all_heads_as_a_map(opened, atlas):
+def test_a_statistic_of_all_heads_as_a_map(opened, atlas, python_shown):
     page = opened("overview", **{"heads-statistic": "previous"})
     expected = statistics.statistic(atlas, "previous")
     np.testing.assert_array_equal(numbers(traces(page, 0)[0]["z"]), expected.values)
@@ -98,9 +98,10 @@ def test_a_statistic_of_all_heads_as_a_map(opened, atlas):
     assert python(page, 0).csv() == api.figure(expected).csv()
     assert "Computed by the exact blocks pass" in words(page, "caption")
     assert atlas.made.fingerprint in words(page, "caption")
+    python_shown.check()
 
 
-def test_two_statistics_against_each_other(opened, atlas):
+def test_two_statistics_against_each_other(opened, atlas, python_shown):
     page = opened("overview", view="Scatter", part="neurons", **{"neurons-x": "neuron_mean", "neurons-y": "neuron_max"})
     points = traces(page, 0)[0]
     assert points["type"] == "scattergl"
@@ -108,6 +109,7 @@ def test_two_statistics_against_each_other(opened, atlas):
     np.testing.assert_array_equal(numbers(points["y"]), atlas.profile["neuron_max"].values.ravel())
     assert points["text"][1030] == "L1N6"
     assert python(page, 0).description.alt == scatter(*statistics.pairs(atlas, "neuron_mean", "neuron_max")).alt
+    python_shown.check()
 
 
 def test_a_ranked_list(opened, atlas):
@@ -118,7 +120,7 @@ def test_a_ranked_list(opened, atlas):
     assert python(page, 0) == found
 
 
-def test_a_head(opened, atlas):
+def test_a_head(opened, atlas, python_shown):
     page = opened("head", head="L0H2")
     standings = heads.standings(atlas, "L0H2")
     np.testing.assert_allclose(page.dataframe[0].value["value"], [each.value for each in standings])
@@ -132,6 +134,7 @@ def test_a_head(opened, atlas):
     assert "The query is marked" in words(page, "caption")
     for at in range(len(page.code)):
         assert python(page, at) is not None
+    python_shown.check()
 
 
 def test_markup_and_other_scripts_in_the_corpus_are_shown_literally(opened):
@@ -142,7 +145,7 @@ def test_markup_and_other_scripts_in_the_corpus_are_shown_literally(opened):
     assert "\u05d9" in written or "byte" in written
 
 
-def test_a_neuron(opened, atlas):
+def test_a_neuron(opened, atlas, python_shown):
     page = opened("neuron", neuron="L1N7")
     one = neurons.neuron(atlas, "L1N7")
     for example in neurons.top_texts(atlas, one):
@@ -151,6 +154,7 @@ def test_a_neuron(opened, atlas):
     counts = numbers(traces(page, 0)[0]["x"])
     assert counts.sum() == atlas.n_tokens
     assert python(page, 1).csv() == api.figure(neurons.histogram(atlas, one)).csv()
+    python_shown.check()
 
 
 def test_the_first_neuron_is_the_one_with_the_largest_activation(opened, atlas):
@@ -158,12 +162,13 @@ def test_the_first_neuron_is_the_one_with_the_largest_activation(opened, atlas):
     assert opened("neuron").text_input(key="neuron").value == best
 
 
-def test_a_layer(opened, atlas):
+def test_a_layer(opened, atlas, python_shown):
     page = opened("layer", layer="2", **{"layer-heads": "entropy"})
     values = atlas.profile["entropy"].values[2]
     assert page.dataframe[0].value["value"].tolist() == sorted(values.tolist(), reverse=True)
     middle = traces(page, 0)[-1]
     np.testing.assert_allclose(numbers(middle["y"]), np.median(atlas.profile["entropy"].values, axis=1))
+    python_shown.check()
 
 
 def test_a_mixture_and_an_encoder_decoder_have_their_pages(opened, tiny_run):

@@ -143,6 +143,14 @@ def test_runs_a_claim_and_shows_its_verdict(verdict):
     assert len(controls) == len(verdict.controls)
 
 
+def test_python_under_a_verdict_gives_its_figure(monkeypatch, verdict, python_shown):
+    counted = replace(verdict, evidence=tuple(replace(one, smallest_effect=0.1) for one in verdict.evidence))
+    monkeypatch.setattr(api, "judge", lambda claim, model, data=None, **told: counted)
+    page = run(opened(claim="S1-01"))
+    assert not page.exception
+    python_shown.check("S1-01-tales-effects")
+
+
 def test_without_data_says_where_to_get_them(monkeypatch):
     monkeypatch.delenv("INTERP_DATA", raising=False)
     page = opened(claim="S4-41-obj")

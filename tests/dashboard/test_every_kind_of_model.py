@@ -11,7 +11,7 @@ from tiny_families import FORMS
 
 from interp import api
 from interp.captures import at_hand
-from interp.dashboard.chosen import GIVEN, sources
+from interp.dashboard.offered import GIVEN, sources
 
 TEXT, TARGET = "the old man saw a dog by sea", "she said nothing but"
 KINDS = [

@@ -10,6 +10,7 @@ from interp import api
 from interp.claims.own import attends
 from interp.core.errors import ClaimError, DataError, ModelNotFound, TextError
 from interp.dashboard import kept, served
+from interp.dashboard.app import VIEWS
 
 STRANGE = "<script>alert(1)</script> <img src=x onerror=alert(1)> **b** :red[r] $x$ \u05e9\u05dc\u05d5\u05dd \u202eabc"
 
@@ -127,13 +128,72 @@ def test_a_capture_takes_what_a_session_may_keep(for_others, monkeypatch):
 
 
 @pytest.mark.parametrize("field", ["text", "source", "head", "statistic", "model"])
-def test_what_is_typed_is_shown_and_not_obeyed(field):
-    page = opened(**{field: STRANGE})
+def test_what_a_link_brings_is_shown_and_not_obeyed(field):
+    refuse_markup(opened(**{field: STRANGE}))
+
+
+def _page(name, path):
+    """One page on a small model, with a pin in the report."""
+    from importlib import import_module
+
+    import numpy as np
+    import streamlit as st
+
+    from interp.dashboard import kept, pins
+    from interp.figures.description import Bars
+    from interp.figures.figure import Figure
+
+    if not pins.kept() and name == "report":
+        pins.pin(Figure(Bars(labels=["a"], values=np.ones(1), title="t", value_title="v")), name="n", python="1", address="a")
+        st.session_state.pop("pin told")
+    shown = import_module(path)
+    if name.startswith("atlas"):
+        shown.chosen()
+    else:
+        shown.show(kept.model_of("small"))
+
+
+PAGES = [
+    ("prompt", {}),
+    ("ffn", {"view": "One neuron", "neuron_run": "/no/run"}),
+    ("residual", {}),
+    ("interventions", {"view": "Switch off"}),
+    ("interventions", {"view": "Hide edges"}),
+    ("interventions", {"view": "Patch"}),
+    ("hierarchy", {}),
+    ("claims", {"claim": "S4-42"}),
+    ("claims", {"whose": "Your own"}),
+    ("compare", {}),
+    ("compare", {"with": "another model", "other": "tales"}),
+    ("report", {}),
+    ("atlas", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "query"), PAGES, ids=str)
+def test_what_is_typed_into_any_field_is_shown_and_not_obeyed(name, query):
+    path = "interp.dashboard.atlas.run" if name == "atlas" else VIEWS[name]
+    page = AppTest.from_function(_page, default_timeout=120, args=(name, path))
+    for key, value in query.items():
+        page.query_params[key] = value
+    page.run()
+    refuse_markup(page)
+    fields = [one.key for one in (*page.text_input, *page.text_area)]
+    assert fields
+    for key in reversed(fields):  # those below go when one above them holds nothing of use
+        next(one for one in (*page.text_input, *page.text_area) if one.key == key).set_value(STRANGE)
+        page.run()
+        refuse_markup(page)
+
+
+def refuse_markup(page: AppTest) -> None:
+    """No markup, script, colour or formula of the text's is obeyed, wherever it stands."""
+    assert not page.exception
     for element in page.get("html"):
         body = element.proto.body.split("</style>")[-1]
         assert "<script" not in body
         assert "<img" not in body
-    for kind in ("error", "warning", "caption", "markdown", "info"):
+    for kind in ("error", "warning", "caption", "markdown", "info", "title", "subheader", "success"):
         for element in page.get(kind):
             written = element.value
             assert not re.search(r"(?<!\\)(<script|<img|:red\[|\*\*b|\$x)", written), (kind, written)

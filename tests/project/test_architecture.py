@@ -1,5 +1,6 @@
 """The project as a whole: what is exported, what an import costs, who may import whom, what lies in the zoo."""
 
+import ast
 import inspect
 import json
 import os
@@ -46,6 +47,17 @@ def test_the_names_that_a_type_checker_sees_are_the_exported_ones():
     source = (ROOT / "interp" / "__init__.py").read_text()
     block = re.search(r"from interp\.api import \((.*?)\)", source, re.DOTALL)[1]
     assert re.findall(r"\w+", block) == interp.__all__
+    typed = ast.parse((ROOT / "interp" / "api.py").read_text())
+    imported = {
+        name.asname or name.name: f"{found.module}.{name.name}"
+        for found in ast.walk(typed)
+        if isinstance(found, ast.ImportFrom)
+        for name in found.names
+    }
+    for name, place in api.ROOMS.items():
+        module, _, called = place.partition(":")
+        assert imported[name] == f"interp.{module}.{called or name}", name
+    assert {*api.ROOMS, "check", "judge_many", "load", "profile"} == set(interp.__all__)
 
 
 def test_public_functions_say_what_they_are():
@@ -89,9 +101,9 @@ def test_functions_are_not_hidden_by_rooms_of_a_like_name():
 
 def test_importing_interp_or_its_command_line_loads_nothing_heavy():
     loaded = "import sys; print([name for name in {heavy!r} if name in sys.modules])"
-    for module in ("interp", "interp.cli.main"):
+    for module in ("interp", "interp.api", "interp.cli.main"):
         assert python(f"import {module}; " + loaded.format(heavy=HEAVY)) == "[]\n", module
-    assert "torch" in python("import interp; interp.load; " + loaded.format(heavy=HEAVY))  # the question can be answered with yes
+    assert "torch" in python("import interp; interp.Model; " + loaded.format(heavy=HEAVY))  # the question can be answered with yes
 
 
 def test_the_floors_are_kept():

@@ -6,7 +6,7 @@ from interp import api
 from interp.captures.activations import Activations
 from interp.captures.compared import Compared
 from interp.dashboard import kept
-from interp.dashboard.chosen import sources
+from interp.dashboard.offered import sources
 from interp.dashboard.views import chips, compared, reading
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.models.model import Model

@@ -43,7 +43,7 @@ def show(seen: Activations) -> None:
 
 
 def _choices(model: Model) -> tuple[str, How, str]:
-    left, middle, right = st.columns([4, 3, 5], vertical_alignment="top")
+    left, middle, right = st.columns([4, 4, 4], vertical_alignment="top")
     with left:
         off = reading.typed("off", "Switch off", first_part(model), placeholder="L0H3, L1 FFN", help=HELP, follows=True)
     follow_link("how", HOWS, "the way")
