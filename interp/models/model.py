@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from interp.core.errors import CheckFailed, EmptyText, ModelError, ModelUnsupported, SiteError, TextError, TextTooLong
 from interp.core.sites import Stack
 from interp.core.stopping import go_on
-from interp.models import attention, hooks
+from interp.models import activations, attention, hooks
 from interp.models.anatomy import Anatomy, Sublayer
 from interp.models.dissect import anatomy_of, weight_in_out
 from interp.models.fingerprint import fingerprint
@@ -219,16 +219,18 @@ def instrument(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name:
     own = plain_copy(hf)
     attention.register()
     own.set_attn_implementation(attention.NAME)
+    activations.attach(own)
     hooks.attach(own, anatomy)
     return Model(name=name, hf=own, tokenizer=tokenizer, anatomy=anatomy, fingerprint=fingerprint(own), stamp=stamp_of(own))
 
 
 def plain_copy(hf: PreTrainedModel, *, share: bool = True) -> PreTrainedModel:
-    """The model once more, in evaluation mode, without our hooks; a user's own hooks stay.
+    """The model once more, in evaluation mode, without our hooks and with its own activations; a user's own hooks stay.
 
     Args: share: True: the copy has the same parameters and takes no memory of its own; False: it may be written into.
     """
     tensors = [*hf.parameters(), *hf.buffers()] if share else []
     own = copy.deepcopy(hf, memo={id(tensor): tensor for tensor in tensors}).eval()
     hooks.detach(own)
+    activations.detach(own)
     return own
