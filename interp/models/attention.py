@@ -33,6 +33,7 @@ _ALL = slice(None)
 _EXTRAS = {"position_bias": "bias", "softcap": "softcap", "s_aux": "sinks"}  # transformers' names for what changes scores, and ours
 _SDPA_CANNOT = ("softcap", "s_aux")  # it refuses the first and leaves the second out without a word
 _HALF = (torch.float16, torch.bfloat16)
+_BITS = 48  # float32 holds 2^-126 to 2^127
 _HIDDEN = -1e30  # as a score: its weight is 0, and 0 times it is 0, where 0 times -inf would be nan
 _KERNELS = {"cpu": cpu_attention, "cuda": flex_attention}
 Where = tuple[slice, slice, slice, slice]
@@ -78,6 +79,7 @@ class AttentionCall:
         self.scale, self.causal, self.softcap, self.sinks = scale, causal and mask is None, softcap, sinks
         self._replaced: torch.Tensor | None = None
         self._square: torch.Tensor | None = None
+        self._wild = query.device.type != "cpu"  # to look at the totals would make an accelerator wait
         self._forget()
 
     def _split(self, mask: torch.Tensor | None, bias: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
@@ -204,32 +206,34 @@ class AttentionCall:
         """From scale q.k of one block of rows to its weights: one block of a pass that keeps none (`captures.corpus.sweep`).
 
         All in bits, since exp2 is quick for any number, where the CPU's exp takes a hundred times as long for one whose result is nearly 0.
-        With the scores s as this leaves them, each row shifted by its largest so that none overflows,
-            p_ij = 2^(s_ij - lse_i) = w_ij 2^-lse_i
+        With the scores s as this leaves them,
+            w_ij = 2^s_ij, p_ij = w_ij / total_i
+        Scores are taken as they are while every row's total stays far from overflow and from underflow (2^+-48: what float32 is too
+        small for is then less than 2^-77 of its row); from the first block on where one does not, each row is shifted by its largest.
 
         Args:
             scores: scale q.k / ln 2; overwritten by s. Axes: (text, head, query, key).
             spare: memory of the same shape, for w.
             where: which texts, heads, queries and keys; no other key is seen by these queries.
-        Returns: w, and lse (text, head, query, 1); for a query that sees nothing w and lse are 0.
+        Returns: w, and total (text, head, query, 1); for a query that sees nothing w is 0 and total 1.
         """
         if self._replaced is not None:
             weights = spare.copy_(self._replaced[where])
             torch.log2(weights, out=scores).clamp_min_(_HIDDEN)
-            return weights, torch.zeros_like(scores[..., :1])
+            return weights, torch.ones_like(scores[..., :1])
         self._add_extras(scores, where)
         empty = self._hide_unseen(scores, where)
-        most, sinks = scores.amax(-1, keepdim=True), None
-        if self.sinks is not None:
-            sinks = self.sinks[where[1]].to(self.wide)[:, None, None] / math.log(2)
+        sinks = None if self.sinks is None else self.sinks[where[1]].to(self.wide)[:, None, None] / math.log(2)
+        if not self._wild:
+            weights, total = _weighed(scores, spare, sinks, empty)
+            if _tame(total):
+                return weights, total
+            self._wild = True
+        most = scores.amax(-1, keepdim=True)
+        if sinks is not None:
             most = torch.maximum(most, sinks)
-        weights = torch.exp2(scores.sub_(most), out=spare)
-        total = weights.sum(-1, keepdim=True)
-        total = total if sinks is None else total.add_(torch.exp2(sinks - most))
-        if empty is not None:
-            weights.masked_fill_(empty, 0.0)
-            total.masked_fill_(empty, 1.0)
-        return weights, total.log2_()
+            sinks = sinks - most
+        return _weighed(scores.sub_(most), spare, sinks, empty)
 
     def _add_extras(self, scores: torch.Tensor, where: Where) -> None:
         if self.softcap is not None:
@@ -287,6 +291,25 @@ class AttentionCall:
 def _softmax(scores: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     """A query that sees no key attends to nothing: zeros. A score that is nan stays nan, so that it shows."""
     return torch.softmax(scores, dim=-1).masked_fill(~seen.any(-1, keepdim=True), 0.0)
+
+
+def _weighed(
+    scores: torch.Tensor, spare: torch.Tensor, sinks: torch.Tensor | None, empty: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """2^s of a block, and each row's total; `empty`: which queries see nothing."""
+    weights = torch.exp2(scores, out=spare)
+    total = weights.sum(-1, keepdim=True)
+    total = total if sinks is None else total.add_(torch.exp2(sinks))
+    if empty is not None:
+        weights.masked_fill_(empty, 0.0)
+        total.masked_fill_(empty, 1.0)
+    return weights, total
+
+
+def _tame(total: torch.Tensor) -> bool:
+    """Whether each row's total is far from overflow and from underflow; False for nan."""
+    least, most = torch.aminmax(total)
+    return bool(least > 2.0**-_BITS) and bool(most < 2.0**_BITS)
 
 
 def _with_nan(query: torch.Tensor, output: torch.Tensor, lse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

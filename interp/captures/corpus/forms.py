@@ -5,14 +5,14 @@ reducer that wants something else of the rows, such as the most attended key, br
 """
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 
 from interp.captures.corpus import sweep
 from interp.captures.corpus.sweep import Rows
-from interp.measures.per_query import Beyond, Distance, DistanceVariance, Entropy, OneKey, Share, Target, Within
+from interp.measures.per_query import Beyond, Distance, DistanceVariance, Entropy, OneKey, Share, Within
 
 if TYPE_CHECKING:
     from interp.captures.corpus.pattern_statistics import PatternStatistics
@@ -29,17 +29,21 @@ class Taking(Hashable, Protocol):
         """Put in what these rows give."""
 
 
-def per_query(statistics: "PatternStatistics") -> torch.Tensor:
-    """Room for one number for each query. Axes: (batch, head, query_pos)."""
-    return statistics.call.query.new_empty(statistics.call.shape[:3], dtype=statistics.call.wide)
+def per_query(statistics: "PatternStatistics", *more: int) -> torch.Tensor:
+    """Room for one number for each query, or several. Axes: (batch, head, query_pos, ...)."""
+    return statistics.call.query.new_empty(*statistics.call.shape[:3], *more, dtype=statistics.call.wide)
 
 
-def at_keys(rows: Rows, target: Target, statistics: "PatternStatistics") -> torch.Tensor:
-    """Each query's entry of `Rows.weights` at a key of its own; any number where there is none, or none that it sees."""
-    index = statistics.places(target)[rows.texts, rows.queries]
+def at_keys(rows: Rows, places: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+    """Each query's entries of `Rows.weights` at keys of its own; any number where there is none, or none that it sees.
+
+    Args: places: of all queries, axes (batch, query_pos, target).
+    Returns: axes (text, head, query, target).
+    """
+    index = places[rows.texts, rows.queries]
     if statistics.call.mask is not None:
         index = (index - rows.keys.start).clamp_(0, rows.keys.stop - rows.keys.start - 1)
-    return rows.weights.gather(-1, index[:, None, :, None].expand(-1, rows.weights.shape[1], -1, 1))[..., 0]
+    return rows.weights.gather(-1, index[:, None].expand(-1, rows.weights.shape[1], -1, -1))
 
 
 def away(rows: Rows) -> torch.Tensor:
@@ -53,7 +57,9 @@ def _share(ask: Share, rows: Rows, statistics: "PatternStatistics") -> torch.Ten
     norms = statistics.norms[rows.texts, rows.heads].to(rows.pattern.dtype)
     places = statistics.places(ask.target)[rows.texts, None, rows.queries]
     total = rows.once("moved", lambda: (rows.pattern @ norms[..., rows.keys, None])[..., 0])
-    moved = at_keys(rows, ask.target, statistics) * norms.gather(-1, places.expand(-1, norms.shape[1], -1))
+    moved = at_keys(rows, statistics.places(ask.target)[..., None], statistics)[..., 0] * norms.gather(
+        -1, places.expand(-1, norms.shape[1], -1)
+    )
     return moved / total.clamp_min(torch.finfo(torch.float32).tiny)
 
 
@@ -97,12 +103,12 @@ _FROM_ROWS: Mapping[type, Callable[[Any, Rows, "PatternStatistics"], torch.Tenso
 
 def _entropy_unscaled(ask: Entropy, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
     products = torch.mul(rows.weights, rows.scores, out=rows.scores).sum(-1)  # nobody reads the scores after
-    return products if statistics.call.sinks is None else products - rows.lse[..., 0] * rows.weights.sum(-1)
+    return products if statistics.call.sinks is None else products - rows.total[..., 0].log2() * rows.weights.sum(-1)
 
 
-def _entropy_scaled(unscaled: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
-    """- sum_j p_ij (s_ij - lse_i), from bits to nats; beside a sink the p_ij sum to less than 1."""
-    return unscaled.neg_().add_(lse if statistics.call.sinks is None else 0.0).mul_(math.log(2))
+def _entropy_scaled(unscaled: torch.Tensor, total: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+    """- sum_j p_ij log2 p_ij, from bits to nats; beside a sink the p_ij sum to less than 1."""
+    return unscaled.neg_().add_(total.log2() if statistics.call.sinks is None else 0.0).mul_(math.log(2))
 
 
 def _distance_unscaled(ask: Distance, rows: Rows, statistics: "PatternStatistics") -> torch.Tensor:
@@ -110,19 +116,18 @@ def _distance_unscaled(ask: Distance, rows: Rows, statistics: "PatternStatistics
     return (rows.weights.flatten(0, 2) @ keys).view(rows.weights.shape[:3])
 
 
-def _distance_scaled(unscaled: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+def _distance_scaled(unscaled: torch.Tensor, total: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
     """With no key after its query it is i - sum_j p_ij j, counted from the block's first query so that near keys keep their digits."""
     n = unscaled.shape[-1]
     return unscaled.neg_().add_(statistics.numbers[n : 2 * n].remainder(sweep.QUERIES))
 
 
 _UNSCALED: Mapping[type, Callable[[Any, Rows, "PatternStatistics"], torch.Tensor]] = {
-    OneKey: lambda ask, rows, statistics: at_keys(rows, ask.target, statistics),
     Entropy: _entropy_unscaled,
     Distance: _distance_unscaled,
 }
 _SCALED: Mapping[type, Callable[[torch.Tensor, torch.Tensor, "PatternStatistics"], torch.Tensor]] = {
-    OneKey: lambda unscaled, lse, statistics: unscaled,
+    OneKey: lambda unscaled, total, statistics: unscaled,
     Entropy: _entropy_scaled,
     Distance: _distance_scaled,
 }
@@ -149,13 +154,26 @@ def gatherer(asked: Hashable, gathered: torch.Tensor, statistics: "PatternStatis
     return put
 
 
-def finished(asked: Hashable, gathered: torch.Tensor, lse: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
+def gatherer_of_keys(asked: Sequence[OneKey], gathered: torch.Tensor, statistics: "PatternStatistics") -> Callable[[Rows], None]:
+    """The same for all definitions that ask each query for one key: a block gives them at once.
+
+    Args: gathered: axes (batch, head, query_pos, target).
+    """
+    places = torch.stack([statistics.places(one.target) for one in asked], dim=-1)
+
+    def put(rows: Rows) -> None:
+        gathered[rows.where] = at_keys(rows, places, statistics)
+
+    return put
+
+
+def finished(asked: Hashable, gathered: torch.Tensor, total: torch.Tensor, statistics: "PatternStatistics") -> torch.Tensor:
     """What all blocks gave: scaled, with 0 for a key that is not seen and nan for a query without one.
 
-    Args: lse: what `sweep` returned.
+    Args: total: what `sweep` returned.
     """
     if unscaled(asked, statistics):
-        gathered = _SCALED[type(asked)](gathered.mul_(torch.exp2(-lse)), lse, statistics)
+        gathered = _SCALED[type(asked)](gathered.div_(total), total, statistics)
     if isinstance(asked, OneKey | Share):
         targets = statistics.targets(asked.target)
         gathered = gathered.masked_fill_(~statistics.seen(targets), 0.0).masked_fill_((targets < 0)[:, None], torch.nan)

@@ -22,7 +22,7 @@ from typing import Literal
 
 import torch
 
-from interp.captures.corpus.forms import Taking, finished, gatherer, per_query, unscaled
+from interp.captures.corpus.forms import Taking, finished, gatherer, gatherer_of_keys, per_query, unscaled
 from interp.captures.corpus.sweep import Rows, sweep
 from interp.measures.head_statistics import HEAD_STATISTICS, head_statistic_named
 from interp.measures.per_query import Distance, Entropy, Offset, OneKey, Target
@@ -128,17 +128,21 @@ class PatternStatistics:
             self._taken |= {each: (values, BLOCKS) for each, values in self._by_blocks(missing).items()}
 
     def _by_blocks(self, asked: list[Hashable]) -> dict[Hashable, torch.Tensor]:
-        asked = sorted(asked, key=lambda each: not unscaled(each, self))
-        gathered = {each: each.empty(self) if isinstance(each, Taking) else per_query(self) for each in asked}
-
+        keys = [each for each in asked if isinstance(each, OneKey)]
+        others = sorted((each for each in asked if not isinstance(each, OneKey)), key=lambda each: not unscaled(each, self))
+        gathered = {each: each.empty(self) if isinstance(each, Taking) else per_query(self) for each in others}
         gatherers = [gatherer(each, values, self) for each, values in gathered.items()]
+        if keys:
+            at_keys = per_query(self, len(keys))
+            gatherers.insert(0, gatherer_of_keys(keys, at_keys, self))
+            gathered |= zip(keys, at_keys.unbind(-1), strict=True)
 
         def visit(rows: Rows) -> None:
             for put in gatherers:
                 put(rows)
 
-        lse = sweep(self.call, visit)
-        return {each: finished(each, values, lse, self) for each, values in gathered.items()}
+        total = sweep(self.call, visit)
+        return {each: finished(each, values, total, self) for each, values in gathered.items()}
 
     # --- The fused kernel ---
 

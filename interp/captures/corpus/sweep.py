@@ -28,7 +28,7 @@ class Rows:
         texts, heads, queries, keys: which; all other keys have weight 0 for these queries.
         weights: the pattern before each row is scaled. Axes: (text, head, query, key).
         scale: each row's factor, (text, head, query, 1).
-        scores, lse: log2 p = scores - lse; where p is 0 the scores are large and negative. The first who reads the scores may overwrite
+        scores, total: p = 2^scores / total; where p is 0 the scores are large and negative. The first who reads the scores may overwrite
             them. Axes: (text, head, query, key), (text, head, query, 1).
     """
 
@@ -39,7 +39,7 @@ class Rows:
     weights: torch.Tensor
     scale: torch.Tensor
     scores: torch.Tensor
-    lse: torch.Tensor
+    total: torch.Tensor
     _kept: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
 
     @property
@@ -72,13 +72,12 @@ def sweep(call: AttentionCall, visit: Callable[[Rows], None]) -> torch.Tensor:
     Args:
         call: one attention sublayer at work.
         visit: takes what it wants from a block.
-    Returns: `Rows.lse` of all rows, whose `Rows.scale` is 2^-lse. Axes: (batch, head, query_pos).
+    Returns: `Rows.total` of all rows. Axes: (batch, head, query_pos).
     """
     batch, heads, n, _ = call.shape
-    query, key, value = (one.to(call.wide).contiguous() for one in (call.query, call.key, call.value))
-    query, key = query * (call.scale / math.log(2)), key.transpose(-1, -2)
+    query, key, value = _laid_out(call)
     output = call.value.new_empty(batch, n, heads, value.shape[-1]).transpose(1, 2)
-    sums, buffers = query.new_empty(batch, heads, n), _Buffers(call)
+    totals, buffers = query.new_empty(batch, heads, n), _Buffers(call)
     for queries in _slices(n, QUERIES):
         keys = _visible(call, queries)
         for texts, some in _groups(call, queries, keys):
@@ -87,13 +86,25 @@ def sweep(call: AttentionCall, visit: Callable[[Rows], None]) -> torch.Tensor:
             scores, spare = buffers.shaped(*asking.shape[:3], keys.stop - keys.start)
             if not call.replaced:
                 torch.bmm(asking.flatten(0, 1), key[texts, some, :, keys].flatten(0, 1), out=scores.flatten(0, 1))
-            weights, lse = call.weigh(scores, spare, (*where, keys))
-            scale = torch.exp2(-lse)
+            weights, total = call.weigh(scores, spare, (*where, keys))
+            scale = total.reciprocal()
             moved = torch.bmm(weights.flatten(0, 1), value[texts, some, keys].flatten(0, 1)).unflatten(0, weights.shape[:2])
-            output[where], sums[where] = moved.mul_(scale), lse[..., 0]
-            visit(Rows(texts=texts, heads=some, queries=queries, keys=keys, weights=weights, scale=scale, scores=scores, lse=lse))
+            output[where], totals[where] = moved.mul_(scale), total[..., 0]
+            visit(Rows(texts=texts, heads=some, queries=queries, keys=keys, weights=weights, scale=scale, scores=scores, total=total))
     call.take(output)
-    return sums
+    return totals
+
+
+def _laid_out(call: AttentionCall) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Queries scaled to bits, keys turned, values: each head's rows put together, which in a joint projection lie far apart.
+
+    Keys and values are read once for every block of queries: at 4,096 tokens products with rows that lie apart take a quarter longer.
+    """
+    query, key, value = (one.to(call.wide) for one in (call.query, call.key, call.value))
+    query = query * (call.scale / math.log(2))
+    if call.shape[0] > 1:  # a block of several texts has to be one batch of matrices
+        query = query.contiguous()
+    return query, key.contiguous().transpose(-1, -2), value.contiguous()
 
 
 class _Buffers:
