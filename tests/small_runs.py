@@ -41,7 +41,7 @@ SENTENCES = """# newdoc id = d1
 3\t$x$\t_\tX\t_\t_\t1\tdep\t_\t_
 
 """
-EVERYTHING = ("atlas", "mass_by_upos", "relations", "neurons_by_upos")
+EVERYTHING = ("atlas", "mass_by_upos", "relations", "neurons_by_upos", "neurons_by_lemma")
 
 
 def of_tales(folder: Path, statistics: tuple[str, ...] = EVERYTHING) -> Path:

@@ -199,9 +199,28 @@ def test_a_treebank_brings_its_words(gpt2, tmp_path):
     found = profile(gpt2, tmp_path / "a.conllu", statistics=["neurons_by_upos"])
     by = found["neuron_by_upos"]
     assert {str(upos) for upos in by.upos.values[by.notnull().all(["layer", "neuron"]).values]} == {"DET", "NOUN", "VERB"}
-    for group in ("neurons_by_upos", "mass_by_upos"):
-        with pytest.raises(DataError, match="no token has a label 'upos'"):
+    for group, axis in (("neurons_by_upos", "upos"), ("mass_by_upos", "upos"), ("neurons_by_lemma", "lemma")):
+        with pytest.raises(DataError, match=f"no token has a label '{axis}'"):
             profile(gpt2, ["the dog saw"], statistics=[group])
+
+
+def test_neurons_by_lemma_and_by_place_are_named_like_any_statistics(gpt2, tmp_path, monkeypatch):
+    rows = "1\tthe\t{}\tDET\t_\t_\t2\tdet\t_\t_\n2\tdog\tdog\tNOUN\t_\t_\t0\troot\t_\t_\n\n"
+    treebank = tmp_path / "a.conllu"
+    treebank.write_text("".join("# text = the dog\n" + rows.format(lemma) for lemma in ("the", "the", "a")))
+    asked = {"statistics": ["neurons_by_lemma", "neurons_by_place"], "shard": 10}  # two sentences in the first shard, one in the second
+    found = profile(gpt2, treebank, out=tmp_path / "whole", **asked)
+    assert found["neuron_by_lemma"].lemma.values.tolist() == ["dog", "the"]
+    assert found["neuron_by_lemma"].attrs["n_by_label"].tolist() == [3, 2]
+    assert found["neuron_active_by_place"].place.values[:2].tolist() == ["0", "1"]
+    assert found["neuron_by_place"].attrs["n_by_label"][:3].tolist() == [3, 3, 0]
+    np.testing.assert_allclose(found["neuron_by_lemma"].sel(lemma="dog"), found["neuron_by_place"].sel(place="1"), atol=1e-6)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(Stopped):
+            profile(gpt2, treebank, out=tmp_path / "run", **asked)
+    profile(gpt2, treebank, out=tmp_path / "run", **asked)  # the second shard knows the first one's lemmas
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
 
 
 def test_the_registry_gives_what_is_asked_for_and_refuses_what_is_not_known(gpt2, tiny_named):
@@ -216,7 +235,7 @@ def test_the_registry_gives_what_is_asked_for_and_refuses_what_is_not_known(gpt2
     assert chosen(untouched, None)[1] == "neuron moments: a check failed"
 
 
-OF_WORDS = ("relations", "mass_by_upos", "neurons_by_upos")  # these need annotated texts
+OF_WORDS = ("relations", "mass_by_upos", "neurons_by_upos", "neurons_by_lemma")  # these need annotated texts
 
 
 @pytest.mark.parametrize("group", [name for name, group in GROUPS.items() if not group.rare and name not in OF_WORDS])

@@ -20,6 +20,8 @@ GROUPS: Mapping[str, str] = {
     "neuron_histogram": "neuron_histograms",
     "neuron_top": "neuron_examples",
     "neuron_by_upos": "neurons_by_upos",
+    "neuron_by_lemma": "neurons_by_lemma",
+    "neuron_by_place": "neurons_by_place",
     "expert_by_upos": "experts_by_upos",
     "expert_token_ids": "expert_tokens",
     "effective_rank": "rank",
@@ -30,7 +32,7 @@ GROUPS: Mapping[str, str] = {
     "token_text": "vocabulary",
 }
 """A variable -> the group that gives it, and others with it."""
-ANNOTATED = ("mass_by_upos", "relations", "neurons_by_upos", "experts_by_upos")
+ANNOTATED = ("mass_by_upos", "relations", "neurons_by_upos", "neurons_by_lemma", "experts_by_upos")
 
 
 def group_of(name: str) -> str:

@@ -15,7 +15,7 @@ from interp.captures.corpus.fired import rests_on
 from interp.captures.corpus.from_weights import neuron_promoted, vocabulary, writes
 from interp.captures.corpus.head_examples import DecileExamples, InductionProfile
 from interp.captures.corpus.heads import HeadMeans
-from interp.captures.corpus.labels import upos
+from interp.captures.corpus.labels import lemmas, places, upos
 from interp.captures.corpus.neuron_examples import NeuronExamples
 from interp.captures.corpus.neuron_labels import NeuronLabels
 from interp.captures.corpus.neurons import NeuronHistogram, NeuronMoments
@@ -31,6 +31,7 @@ from interp.models.model import Model
 # Relations of Universal Dependencies whose two ends are words that mean something or belong to one.
 RELATIONS = ("nsubj", "obj", "iobj", "obl", "nmod", "amod", "advmod", "det", "case", "aux", "mark", "conj", "compound", "xcomp", "ccomp")
 ATLAS = "atlas"
+BY_LEMMA = "neurons_by_lemma"
 HITS = ("previous", "next", "first", "self", "duplicate", "induction")
 
 
@@ -72,6 +73,9 @@ GROUPS: Mapping[str, Group] = {
     "neuron_histograms": Group(make=lambda model: NeuronHistogram(), feature="neurons"),
     "neuron_examples": Group(make=NeuronExamples, feature="neurons"),
     "neurons_by_upos": Group(make=lambda model: NeuronLabels(upos()), feature="neurons", annotated=True),
+    # Which lemmas, the texts say: `reducers` is told. "" is none, for a look at what the model allows.
+    BY_LEMMA: Group(make=lambda model: NeuronLabels(lemmas([""])), feature="neurons", annotated=True),
+    "neurons_by_place": Group(make=lambda model: NeuronLabels(places()), feature="neurons"),
     "experts_by_upos": Group(make=lambda model: ExpertLabels(model, upos()), feature="experts", rare=True, annotated=True),
     "expert_tokens": Group(make=ExpertTokens, feature="experts", rare=True),
     "rank": Group(make=StreamRank, feature="stream"),
@@ -138,9 +142,14 @@ def _missing(model: Model, group: Group) -> str:
     return "" if reducer.paired or not model.anatomy.encoder_decoder else "it is kept of models with one stack"
 
 
-def reducers(model: Model, names: Sequence[str]) -> dict[str, Reducer]:
-    """Fresh reducers, by what a shard's file calls them: a group's name; single head statistics come together as "heads"."""
+def reducers(model: Model, names: Sequence[str], frequent: Sequence[str] = ()) -> dict[str, Reducer]:
+    """Fresh reducers, by what a shard's file calls them: a group's name; single head statistics come together as "heads".
+
+    Args: frequent: the lemmas by which "neurons_by_lemma" tells tokens apart.
+    """
     made = {name: GROUPS[name].make(model) for name in names if name in GROUPS}
+    if BY_LEMMA in made and frequent:
+        made[BY_LEMMA] = NeuronLabels(lemmas(frequent))
     single = tuple(name for name in names if name not in GROUPS)
     if single and "heads" not in made:
         made["heads"] = HeadMeans(single)

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from interp.captures.corpus.folder import RunFolder
-from interp.captures.corpus.registry import reducers
+from interp.captures.corpus.labels import frequent_lemmas
+from interp.captures.corpus.registry import BY_LEMMA, reducers
 from interp.captures.corpus.shards import Corpus, Shard, cut
 from interp.captures.corpus.stream import check_streams, together
 from interp.captures.corpus.totals import Totals
@@ -25,6 +27,7 @@ from interp.core.errors import DataError, InterpError
 from interp.core.provenance import Provenance, versions
 from interp.core.results import Dataset, save
 from interp.models.model import Model
+from interp.texts.records import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +95,9 @@ def run(
 
 
 def _run(model: Model, corpus: Corpus, plan: Plan, folder: RunFolder | None, executor: Executor | None, tell: Tell) -> Dataset:
+    plan, shards = _with_lemmas(plan, cut(corpus, plan.characters))
     merged, found = _Merged(model, plan), _Found(folder)
-    missing = found.missing(cut(corpus, plan.characters))
+    missing = found.missing(shards)
     n_tokens = 0
     for shard, written in executor(model, plan, missing) if executor else _here(model, plan, missing, tell):
         found.keep(shard, written)
@@ -102,6 +106,16 @@ def _run(model: Model, corpus: Corpus, plan: Plan, folder: RunFolder | None, exe
             tell(Progress(n_tokens=n_tokens, share=shard.share))
     merged.take(found)
     return merged.result()
+
+
+def _with_lemmas(plan: Plan, shards: Iterator[Shard]) -> tuple[Plan, Iterator[Shard]]:
+    """The plan with the lemmas that the first shard has most of, where they are asked for: a list that the same texts always give."""
+    first = next(shards, None) if BY_LEMMA in plan.statistics else None
+    if first is None:
+        return plan, shards
+    sentences = [item.sentence for item in first.items if isinstance(item, Record) and item.sentence is not None]
+    words = (word for sentence in sentences for word in sentence.words)
+    return replace(plan, lemmas=tuple(frequent_lemmas(words))), chain([first], shards)
 
 
 def _here(model: Model, plan: Plan, shards: Iterator[Shard], tell: Tell) -> Iterator[tuple[Shard, bytes]]:
@@ -196,7 +210,7 @@ class _Merged:
             told = f", {self.n_bad} bad records were skipped (the first: {self.bad[0]})" if self.bad else ""
             raise DataError(f"the corpus is empty{told}; expected at least one text")
         provenance = Provenance(model=self.model.name, fingerprint=self.model.fingerprint, data=self.ids.hexdigest())
-        kept = reducers(self.model, self.plan.statistics)
+        kept = reducers(self.model, self.plan.statistics, self.plan.lemmas)
         for name, reducer in kept.items():
             reducer.totals = self.totals[name]
         found = together([reducer.result(provenance) for reducer in kept.values()])

@@ -44,6 +44,7 @@ class Plan:
         max_tokens: in a batch.
         threads: of the processor, for each worker.
         left_out: for people: what the model does not allow.
+        lemmas: by which "neurons_by_lemma" tells tokens apart; a run takes the most frequent ones of its first shard.
     """
 
     statistics: tuple[str, ...]
@@ -53,6 +54,7 @@ class Plan:
     max_tokens: int = MAX_TOKENS
     threads: int = 1
     left_out: str = ""
+    lemmas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +172,7 @@ def work(model: Model, shard: Shard, plan: Plan, tell: Callable[[int, int], None
     rows = _Rows(model, plan)
     for number, item in enumerate(shard.items, shard.first):
         rows.add(number, item)
-    kept = reducers(model, plan.statistics)
+    kept = reducers(model, plan.statistics, plan.lemmas)
     for numbered in rows.batches():
         batch = Batch.of(numbered, model.device)
         fold(model, batch, list(kept.values()))
@@ -193,5 +195,6 @@ def work(model: Model, shard: Shard, plan: Plan, tell: Callable[[int, int], None
 
 
 def settings(plan: Plan) -> dict[str, object]:
-    """What of a plan must be the same when a run goes on. Whether it stops at bad records may change."""
-    return cast(dict[str, object], json.loads(json.dumps({name: value for name, value in asdict(plan).items() if name != "on_bad"})))
+    """What of a plan must be the same when a run goes on. Whether it stops at bad records may change; lemmas follow from the texts."""
+    free = ("on_bad", "lemmas")
+    return cast(dict[str, object], json.loads(json.dumps({name: value for name, value in asdict(plan).items() if name not in free})))
