@@ -23,16 +23,28 @@ from interp.core.errors import DataError, ModelUnsupported
 from interp.models.load import load_model
 
 SMALL = 300  # characters in a shard
-SCRIPT = """
-import json, resource, sys
+PROGRAM = """
+import json, os, sys, traceback
 import torch
 torch.set_num_threads(1)
 from interp.models.load import load_model
 from interp.api import profile
-options = json.loads(sys.argv[1])
-model = load_model(options.pop("model"))
-profile(model, options.pop("corpus"), **options)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+def work(options):
+    profile(load_model(options.pop("model")), options.pop("corpus"), **options)
+
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        try:
+            work(json.loads(line))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    print(child, flush=True)
+    _, status, used = os.wait4(child, 0)
+    print(os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024, flush=True)
 """
 
 
@@ -73,15 +85,36 @@ def written(path: Path, n_texts: int) -> Path:
     return path
 
 
-def started(folder, corpus, **options) -> subprocess.Popen:
-    root = Path(__file__).parents[2]
-    asked = json.dumps({"model": str(folder), "corpus": str(corpus), **options})
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT, asked], cwd=root, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+class Runs:
+    """Runs in processes of their own, one at a time: copies of one process that has imported what they need and done nothing else."""
+
+    def __init__(self) -> None:
+        command, root = [sys.executable, "-W", "ignore", "-c", PROGRAM], Path(__file__).parents[2]
+        environment, pipe = {**os.environ, "OMP_NUM_THREADS": "1"}, subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True, env=environment)
+
+    def start(self, folder, corpus, **options) -> int:
+        """Begin one. Returns: its process id."""
+        self.process.stdin.write(json.dumps({"model": str(folder), "corpus": str(corpus), **options}) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def ended(self) -> tuple[int, int]:
+        """Wait for its end. Returns: its exit code, and the largest memory that it took, in bytes."""
+        code, peak = self.process.stdout.readline().split()
+        return int(code), int(peak)
 
 
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(kind, tmp_path):
+@pytest.fixture(scope="module")
+def runs():
+    made = Runs()
+    yield made
+    made.process.stdin.close()
+    made.process.wait()
+    made.process.stdout.close()
+
+
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(kind, tmp_path, runs):
     folder, name, statistics = kind
     corpus = written(tmp_path / name, 1000 if name == "corpus.txt" else 200)  # pairs of one length in both are few, so they run by ones
     options = {"statistics": statistics, "shard": 2 * SMALL}
@@ -89,18 +122,19 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(kind, tmp
     shards, draw, counts = tmp_path / "run" / "shards", random.Random(3), []
     for _ in range(4):
         before = len(list(shards.glob("*.npz")))
-        process = started(folder, corpus, out=str(tmp_path / "run"), **options)
-        while process.poll() is None and len(list(shards.glob("*.npz"))) < before + 2:
+        process, began = runs.start(folder, corpus, out=str(tmp_path / "run"), **options), time.monotonic()
+        while len(list(shards.glob("*.npz"))) < before + 2:
             time.sleep(0.01)
+            assert time.monotonic() < began + 60
         time.sleep(draw.random() * 0.2)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        os.kill(process, signal.SIGKILL)
+        assert runs.ended()[0] == -signal.SIGKILL
         counts.append(len(list(shards.glob("*.npz"))))
     assert counts == sorted(counts)
     assert counts[0] >= 2
-    last = started(folder, corpus, out=str(tmp_path / "run"), **options)
-    last.communicate()
-    assert last.returncode == 0
+    assert counts[-1] < len(list((tmp_path / "whole" / "shards").glob("*.npz")))  # none of them came to its end
+    runs.start(folder, corpus, out=str(tmp_path / "run"), **options)
+    assert runs.ended()[0] == 0
     assert (tmp_path / "run" / "profile.nc").read_bytes() == (tmp_path / "whole" / "profile.nc").read_bytes()
     assert not list((tmp_path / "run").rglob(".*"))
 
@@ -114,10 +148,9 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_several_workers_give_the_same_bytes_also_when_one_is_killed(kind, tmp_path, monkeypatch):
-    folder, name, statistics = kind
-    model, corpus = load_model(str(folder)), written(tmp_path / name, 60)
-    options = {"statistics": statistics, "shard": SMALL, "threads": 1}
+def test_several_workers_give_the_same_bytes_also_when_one_is_killed(tmp_path, monkeypatch):
+    model, corpus = load_model(str(saved("marian", tmp_path / "model"))), written(tmp_path / "corpus.tsv", 60)
+    options = {"statistics": ["entropy", "hits"], "shard": SMALL, "threads": 1}
     profile(model, corpus, out=tmp_path / "whole", **options)
     started: list[subprocess.Popen] = []
 
@@ -138,7 +171,11 @@ def test_several_workers_give_the_same_bytes_also_when_one_is_killed(kind, tmp_p
     assert len(started) == 3
     assert started[0].returncode == -signal.SIGKILL
     assert all(process.returncode is not None for process in started)  # none is left
-    with pytest.raises(DataError, match=r"text \d: (a int|1 text) came"):  # a worker's refusal is the run's
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_refusal_of_a_worker_is_the_runs(model):
+    with pytest.raises(DataError, match=r"text \d: (a int|1 text) came"):
         profile(model, ["the dog", 7], workers=2, statistics=["entropy"])
 
 
@@ -209,10 +246,12 @@ def test_without_ray_the_extra_is_named(model, monkeypatch):
         profile(model, ["the dog"], ray="local")
 
 
-def test_a_corpus_ten_times_as_large_takes_the_same_memory(folder, tmp_path):
+def test_a_corpus_ten_times_as_large_takes_the_same_memory(folder, tmp_path, runs):
     peaks = []
     for n_texts in (1_000, 10_000):
         corpus = written(tmp_path / f"{n_texts}.txt", n_texts)
-        process = started(folder, corpus, out=str(tmp_path / str(n_texts)), statistics=["entropy"], shard=20_000)
-        peaks.append(int(process.communicate()[0]))
+        runs.start(folder, corpus, out=str(tmp_path / str(n_texts)), statistics=["entropy"], shard=20_000)
+        code, peak = runs.ended()
+        assert code == 0
+        peaks.append(peak)
     assert peaks[1] < peaks[0] + 20e6  # the larger file is 0.6 MB; its tokens, held whole, would be some 60 MB
