@@ -2,9 +2,9 @@
 
 A block is some texts, some heads, 128 queries and the keys that one of these queries may see; one or two megabytes for each thread, so
 that it stays near the processor. Each block is made once: scores, weights (each row yet to be scaled), and from these the sublayer's own
-output z and whatever the visitor takes. In float32 or wider, whatever the model computes in. With five statistics this takes 1.6 times as
-long as the CPU's fused kernel alone at 1,024 tokens and 1.9 times at 4,096 (d_head 64, one thread), where the kernel run again with V = K,
-and again with V = features, takes 2.7 times; it also serves where no kernel does: biases, soft caps, sinks, a pattern that was put in.
+output z and whatever the visitor takes. In float32 or wider, whatever the model computes in. With five statistics this takes 1.5 times as
+long as the CPU's fused kernel alone at 1,024 tokens (d_head 64, one thread), where the kernel run again with V = K, and again with V =
+features, takes 2.7 times; it also serves where no kernel does: biases, soft caps, sinks, a pattern that was put in.
 """
 
 import math
