@@ -116,8 +116,9 @@ def _example(ids: torch.Tensor) -> Example:
 
 
 def _without_any_hook(hf: Hooked) -> Hooked:
-    """A user's hooks go as well."""
+    """A user's hooks go as well, and transformers' own that record patterns, which it puts on again where no mark says that they are on."""
     for module in hf.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
+        vars(module).pop("_output_capturing_hooks_installed", None)
     return hf

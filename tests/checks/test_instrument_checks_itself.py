@@ -111,6 +111,16 @@ def test_minilm_passes_all_but_what_it_never_had(minilm):
     assert set(minilm.disabled) == {"contributions", "experts"}
 
 
+@pytest.mark.parametrize("form", ["bert", "gpt2"])
+def test_a_model_whose_patterns_were_asked_for_before_it_was_loaded_passes(fresh, word_tokenizer, form):
+    """transformers records patterns by hooks that it puts on once, and marks the model; a copy without hooks had the mark."""
+    hf = fresh(form)
+    hf.set_attn_implementation("eager")
+    hf(torch.tensor([[5, 6, 7]]), output_attentions=True)
+    report = check(load_model(hf, word_tokenizer()))
+    assert report.passed, shown(report)
+
+
 def test_a_mixture_whose_experts_are_full_passes(fresh, word_tokenizer, monkeypatch):
     """Tokens that a full expert of Switch turns away are written nothing, whatever they read; taken for like tokens they would not pass."""
     hf = fresh("switch")
