@@ -1,8 +1,8 @@
 """What the first page needs, loaded while the server starts and the browser is on its way: the libraries, and the model offered first.
 
 `python -m interp.dashboard OPTIONS` is `streamlit run` on the dashboard with this begun beside it. Nothing of Streamlit is imported in that
-thread, and a page waits for it before it imports anything that it imports: two threads never import the same modules at once. What draws
-comes first, so that a page can show an empty chart and the browser has what it needs for the next one.
+thread, and a page waits for it before it imports or draws anything: two threads never import the same modules at once, and plotly would
+look into a pandas that is half imported.
 
 What is imported stays, so that to look for what could be freed of it would be time lost: for as long as this runs, and ever after.
 """
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SWITCH_S = 0.001  # the server answers the browser in between; with Python's 5 ms each of some sixty files waits several times
 _thread: threading.Thread | None = None
-_draws = threading.Event()
 _loaded: dict[str, Any] = {}
 
 
@@ -33,12 +32,6 @@ def begin(source: str) -> None:
 def over() -> bool:
     """Whether it is done, or was never begun."""
     return _thread is None or not _thread.is_alive()
-
-
-def wait_to_draw() -> None:
-    """Until figures can be drawn."""
-    if not over():
-        _draws.wait()
 
 
 def wait() -> None:
@@ -58,11 +51,8 @@ def _load(source: str) -> None:
     from interp.core.errors import InterpError
 
     with _hurrying():
-        try:
-            import interp.figures.screen
-        finally:
-            _draws.set()
         import interp.captures.prompt
+        import interp.figures.screen
         import interp.models.load  # noqa: F401
     try:
         _loaded[source] = api.load(source)
