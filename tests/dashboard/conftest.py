@@ -44,9 +44,9 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def served(**given: str) -> Iterator[str]:
-    """The address of `streamlit run app.py` on a free loopback port. Args: given: environment variables, such as INTERP_RUN."""
+    """The address of what `interp dashboard` starts, on a free loopback port. Args: given: environment variables, such as INTERP_RUN."""
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    command = [sys.executable, "-m", "interp.dashboard", "--server.port", str(port), "--server.address", "127.0.0.1"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", **given}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
@@ -61,7 +61,7 @@ def _answering(address: str, server: subprocess.Popen) -> str:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
             return address
         time.sleep(0.2)
-    raise RuntimeError(f"the dashboard did not answer at {address} within 60 s; run it by hand: streamlit run app.py")
+    raise RuntimeError(f"the dashboard did not answer at {address} within 60 s; run it by hand: interp dashboard")
 
 
 @contextlib.contextmanager
