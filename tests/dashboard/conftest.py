@@ -77,6 +77,13 @@ def browsing(**options):
             browser.close()
 
 
+@pytest.fixture
+def just_started() -> Iterator[str]:
+    """The address of a dashboard that answers, and still loads its libraries."""
+    with served() as address:
+        yield address
+
+
 @pytest.fixture(scope="session")
 def on_disk(tmp_path_factory) -> Callable[[str], str]:
     """The folder of a tiny model by the name of its form, with a tokenizer of whole words."""

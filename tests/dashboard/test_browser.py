@@ -110,3 +110,10 @@ def test_a_link_the_pin_and_the_report_by_keyboard(browser_page, address, tmp_pa
     assert other.get_by_text("L2H5 · weight on the previous token").count() == 1
     other.get_by_role("link", name="Report").click()
     other.get_by_text("Nothing is pinned yet").wait_for(timeout=15_000)
+
+
+@pytest.mark.browser
+def test_who_comes_while_the_libraries_are_loaded_sees_no_error_and_then_the_map(browser_page, just_started):
+    browser_page.goto(just_started)
+    browser_page.wait_for_function("() => document.querySelector('.js-plotly-plot .heatmaplayer, .stException')", timeout=90_000)
+    assert browser_page.locator(".stException").count() == 0
