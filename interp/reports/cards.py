@@ -36,10 +36,15 @@ def _card(mine: Sequence[Row], rows: Sequence[Row]) -> str:
         f'<article id="{escaped(claim["id"])}"><h3>{escaped(claim["id"])}: {escaped(claim["statement"])}</h3>{quoted}{translated}',
         f"<p class=source>{escaped(about)}</p>",
         *(_verdict(row, verdict, rows, folded) for row, verdict in judged),
-        *(f'<p class=soft id="{anchor(row)}">{escaped(row.on)}: {badge(row.outcome)} {escaped(row.why)}</p>' for row, _ in others),
+        *(_not_about(row) for row, _ in others),
         f"<p><strong>It does not show:</strong> {escaped(claim['does_not_show'])}</p></article>",
     ]
     return "".join(parts)
+
+
+def _not_about(row: Row) -> str:
+    edited = f" <span class=edited>{escaped(row.edited)}</span>" if row.edited else ""
+    return f'<p class=soft id="{anchor(row)}">{escaped(row.on)}: {badge(row.outcome)} {escaped(row.why)}{edited}</p>'
 
 
 def _verdict(row: Row, verdict: Verdict, rows: Sequence[Row], folded: bool) -> str:

@@ -124,6 +124,13 @@ def test_contradictions_are_told(folder):
     assert re.sub("<.*?>", "", told).endswith("refuted against supported")
 
 
+def test_an_edited_claim_shows_on_models_that_it_is_not_about_too(tmp_path):
+    (judged,) = interp.judge_many(["S0-01"], ["small-attn"], out=tmp_path)
+    other = replace(judged.verdict, claim={**judged.verdict.claim, "statement": "Another."})
+    (tmp_path / "small-attn" / "S0-01.json").write_text(other.to_json())
+    assert "was edited after its run" in interp.report(tmp_path).read_text()
+
+
 def test_a_contradiction_on_several_models_is_told_once(tmp_path):
     interp.judge_many(["S1-20", "S3-03"], ["small", "small-2"], out=tmp_path)
     told = interp.report(tmp_path).read_text().split("Where the documents contradict each other")[1].split("</ul>")[0]
