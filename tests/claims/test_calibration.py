@@ -138,6 +138,13 @@ def test_a_constructed_model_reads_fewer_tokens_and_says_the_same():
     assert newborn(1).fingerprint != newborn(2).fingerprint
 
 
+def test_labels_are_not_drawn_from_the_stream_that_words_and_halves_come_from():
+    """Else a label could go with the word that it labels, or with the half that its sentence falls into."""
+    coins = [word.upos for sentence in with_coins(world(3), 3) for word in sentence.words]
+    rng = np.random.default_rng(3)
+    assert coins != [("NOUN", "VERB")[rng.integers(2)] for _ in coins]
+
+
 def test_a_weakened_circuit_is_the_same_at_1_and_attends_to_all_alike_at_0():
     made = constructed("previous-token")
     text = "cat dog fox hen cow"

@@ -50,7 +50,7 @@ def not_yet(found: list[dict[str, str]]) -> list[str]:
 
 
 def whole() -> str:
-    head = "# Every claim on every bundled model\n\nWritten by `.ci/report`, which also makes the page with a card for each verdict."
+    head = "# Every claim on every bundled model\n\nWritten by `.ci/report`, which also makes the page with a card for each claim."
     return f"{head}\n\n{LEGEND}.\n\n{counts_table(records())}\n\n{claims_table(records())}\n"
 
 
