@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from interp.claims.claim import Claim
 from interp.claims.judge import judge
@@ -222,6 +223,7 @@ _WORKER: list[_Worker] = []
 
 def _begin(load: Load, threads: int) -> None:
     torch.set_num_threads(threads)
+    threadpool_limits(threads)  # probes are fitted by numpy's and scipy's BLAS, which else takes every core in every process
     _WORKER[:] = [_Worker(load)]
 
 

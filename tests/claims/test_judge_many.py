@@ -2,9 +2,12 @@
 
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from types import ModuleType
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from interp import load
 from interp.claims import judge_many as module
@@ -129,6 +132,15 @@ def test_two_models_and_two_processes_give_the_same_bytes(tmp_path, monkeypatch)
         ("S4-20", "small"), ("S4-34", "general"), ("S3-15", "small"), ("S4-20", "small-attn"), ("S3-15", "small-attn"),
     ]  # fmt: skip
     assert [judged.verdict.untimed() for judged in one] == [judged.verdict.untimed() for judged in two]
+
+
+def test_processes_share_the_threads_of_every_library(monkeypatch):
+    """BLAS as well, which else takes every core in each of them."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=module._begin, initargs=(load, 1)) as pool:
+        found = pool.submit(threadpool_info).result()
+    assert {library["user_api"] for library in found} >= {"blas", "openmp"}
+    assert {library["num_threads"] for library in found} == {1}
 
 
 def test_bad_input_is_told(tmp_path):
