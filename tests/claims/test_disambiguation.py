@@ -346,6 +346,8 @@ def test_the_other_senses_state_at_the_word_is_read_as_the_other_sense(carried, 
     assert after.badges.causal is True
     assert {one.baseline_name for one in after.evidence} == {"nothing replaced", "the same at another word"}
     assert all(one.estimate == 1.0 and one.baseline == 0.0 for one in after.evidence)
+    halfway = judge(claim("patched", by=0.5), carried, cued)
+    assert (halfway.site, halfway.evidence) == (after.site, after.evidence) == ("L0", after.evidence)
     assert written_before.outcome == "refuted"  # the cue comes by attention, and FFNs are left to write what they like
     told = plan(claim("patched", layer=0), carried, cued)
     assert (told.n_items, told.n_clusters, told.family) == (after.evidence[0].n_items, after.evidence[0].n_clusters, 1)
@@ -360,8 +362,11 @@ def test_what_attention_adds_carries_the_sense_and_where_untrained_attention_doe
 
 
 def test_patching_that_cannot_be_done_is_refused(carried, cued):
-    with pytest.raises(ClaimError, match="expected a layer or a sublayer, one of them, and no by"):
-        claim("patched")
+    for asked in ({}, {"layer": 0, "by": 0.5}, {"layer": 0, "sublayer": "ffn"}):
+        with pytest.raises(ClaimError, match="expected one of them: a layer, a sublayer, or by"):
+            claim("patched", **asked)
+    with pytest.raises(ClaimError, match=r"no layer of .* ends within 0\.4 of its depth of 2"):
+        judge(claim("patched", by=0.4), carried, cued)
     with pytest.raises(ClaimError, match=r"layer 7 came; .* has layers 0-1"):
         judge(claim("patched", layer=7), carried, cued)
     alone = [replace(one, document=one.id) for one in cued]

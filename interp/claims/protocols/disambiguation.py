@@ -15,9 +15,10 @@ paired on the same occurrences. What is asked:
                   layer too late). The confirmation half must show it less than `within` below every layer (lower bounds; the best that was
                   chosen may not be the best) and over the majority. It refutes by showing each depth up to `by` to be further below that
                   best, or less above the majority
-  patched         with the state after a named layer (or with what all attentions, or all FFNs, add) put at the word from a sentence of the
-                  other sense, the word is read after the last layer as that other sense: against nothing replaced, and against the same
-                  done at another word. Pairs of sentences of a document that are alike in length and place; see `sense_patching`
+  patched         with the state after a layer (a named one, or the last that ends within `by` of the depth), or with what all attentions,
+                  or all FFNs, add, put at the word from a sentence of the other sense, the word is read after the last layer as that other
+                  sense: against nothing replaced, and against the same done at another word. Pairs of sentences of a document that are
+                  alike in length and place; see `sense_patching`
 Both ways of reading must come to the same, or there is no verdict ("methods_disagree").
 
 Controls. Null: untrained twins, held to the same rule (mixing words at random makes a cue readable too); senses exchanged among the
@@ -30,6 +31,7 @@ sublayers, the noise and the rule for "resolved" are ours.
 What it does not tell: that the model uses the sense, nor whether the FFN could add anything without what attention brought before.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -50,6 +52,7 @@ from interp.claims.stages import Arrays
 from interp.claims.verdict import Badges, Control, Evidence, Outcome, Reason
 from interp.core.errors import ClaimError
 from interp.models.anatomy import Anatomy
+from interp.models.model import Model
 from interp.models.untrained import untrained
 
 PLANTED_AT_LEAST = 0.9
@@ -66,7 +69,9 @@ class Disambiguation(Parameters):
     layer: int | None = Field(
         default=None, ge=0, description="read_at: after this layer, from 0 (None: the best, chosen); patched: the stream after this one"
     )
-    by: float | None = Field(default=None, gt=0, lt=1, description="resolved_by: share of the depth")
+    by: float | None = Field(
+        default=None, gt=0, lt=1, description="share of the depth; resolved_by: by when; patched: the stream after the last layer within it"
+    )
     within: float = Field(default=0.02, gt=0, lt=1, description="resolved_by: how far below the best still counts as resolved, accuracy")
     over_majority: float = Field(default=0.1, gt=0, lt=1, description="how far above the most frequent sense it must be, accuracy")
     n_items: int = Field(default=1500, ge=100, description="occurrences drawn")
@@ -84,10 +89,15 @@ class Disambiguation(Parameters):
             raise ValueError(
                 f"asks {self.asks!r} came with layer {self.layer}; expected a layer for 'read_at' or 'patched' and nothing else"
             )
-        if self.asks == "patched" and ((self.layer is None) == (self.sublayer is None) or self.by is not None):
+        if self.asks == "patched" and sum(one is not None for one in (self.layer, self.sublayer, self.by)) != 1:
             came = f"layer {self.layer}, sublayer {self.sublayer}, by {self.by}"
-            raise ValueError(f"asks 'patched' came with {came}; expected a layer or a sublayer, one of them, and no by")
+            raise ValueError(f"asks 'patched' came with {came}; expected one of them: a layer, a sublayer, or by")
         return self
+
+    def patched_after(self, n_layers: int) -> int:
+        """patched: the layer after which the stream is replaced; -1 where none ends within `by`."""
+        assert self.layer is not None or self.by is not None  # the parameters saw to it
+        return int(self.by * n_layers + 1e-9) - 1 if self.layer is None else self.layer
 
 
 def _why_not(anatomy: Anatomy) -> str:
@@ -127,16 +137,24 @@ def _plan(case: Case[Disambiguation]) -> Plan:
     )  # fmt: skip
 
 
-def _arrays(case: Case[Disambiguation], senses: Senses, twin: int | None) -> Arrays:
+def _read(case: Case[Disambiguation], senses: Senses, twin: int | None) -> Arrays:
+    """What the readers make of every state; with the other sense's states put in, too, where that is asked."""
     name = "model" if twin is None else f"untrained twin {twin}"
 
-    def made() -> Arrays:
+    def model() -> Model:
         case.tell(name)
-        model = case.model if twin is None else untrained(case.model, seed=twin)
-        found = sense_curves(model, senses, noise=twin is None)
-        return found | patched_curves(model, senses, case.test) if case.test.asks == "patched" else found
+        return case.model if twin is None else untrained(case.model, seed=twin)
 
-    return case.stages.get(name, made)
+    found = _shared(case, name, lambda: sense_curves(model(), senses, noise=twin is None))
+    if case.test.asks != "patched":
+        return found
+    return found | case.stages.get(f"{name} patched", lambda: patched_curves(model(), senses, case.test))
+
+
+def _shared(case: Case[Disambiguation], name: str, made: Callable[[], Arrays]) -> Arrays:
+    """Made once for all claims that read the same occurrences in the same way, whatever each asks of them."""
+    key = ("senses", name, case.model.fingerprint, case.read, case.seed, case.test.n_items, case.test.strength)
+    return case.shared.get(key, lambda: case.stages.get(name, made))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +197,10 @@ def look(case: Case[Disambiguation]) -> Looked:
     senses, middle = _senses(case), 2 * max(1, case.model.anatomy.n_layers // 2)
     if case.test.asks == "patched":
         _refuse_unpatchable(case, senses)
-    mine = _arrays(case, senses, None)
+    mine = _read(case, senses, None)
     case.tell("exchanged senses")
-    nothing = case.stages.get("exchanged senses", lambda: meaningless_curves(case.model, senses, middle))
-    twins = [_arrays(case, senses, number) for number in range(case.test.n_untrained)]
+    nothing = _shared(case, "exchanged senses", lambda: meaningless_curves(case.model, senses, middle))
+    twins = [_read(case, senses, number) for number in range(case.test.n_untrained)]
     return Looked(
         senses=senses, mine=mine, nothing=nothing, twins=twins, majority=senses.majority(), bag=senses.bag(), middle=middle
     )  # fmt: skip
@@ -227,6 +245,10 @@ def _refuse_unpatchable(case: Case[Disambiguation], senses: Senses) -> None:
     layers = case.model.anatomy.n_layers
     if case.test.layer is not None and case.test.layer >= layers:
         raise ClaimError(f"{case.id}: layer {case.test.layer} came; {case.model.name} has layers 0-{layers - 1}")
+    if case.test.sublayer is None and case.test.patched_after(layers) < 0:
+        raise ClaimError(
+            f"{case.id}: no layer of {case.model.name} ends within {case.test.by} of its depth of {layers}; expected a later one"
+        )
     refuse_few(case.id, senses)
 
 

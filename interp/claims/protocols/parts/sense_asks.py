@@ -247,7 +247,7 @@ def _patched(ours: SensesRead) -> list[Evidence]:
     hits = {name: ours.exchanged[f"{ours.reader} {name}"].astype(float) for name in ("patched", "untouched", "elsewhere")}
     return [
         sampled_evidence(
-            name=f"read as the other sense with {_replaced(ours.test)}, {ours.reader}", unit="of the pairs", values=hits["patched"][None],
+            name=f"read as the other sense with {_replaced(ours)}, {ours.reader}", unit="of the pairs", values=hits["patched"][None],
             baseline=hits[name][None], baseline_name=told, clusters=ours.exchanged["documents"], member=0,
             smallest_effect=ours.test.margin, alpha=ours.alpha, seed=ours.seed, highest=1.0, pieces=2,
         )
@@ -255,8 +255,10 @@ def _patched(ours: SensesRead) -> list[Evidence]:
     ]  # fmt: skip
 
 
-def _replaced(test: "Disambiguation") -> str:
-    return f"the stream after L{test.layer} from there" if test.sublayer is None else f"what all {test.sublayer} sublayers add from there"
+def _replaced(ours: SensesRead) -> str:
+    if ours.test.sublayer is None:
+        return f"the stream after L{ours.test.patched_after(ours.layers)} from there"
+    return f"what all {ours.test.sublayer} sublayers add from there"
 
 
 def _told_patched(ours: SensesRead) -> str:
@@ -264,7 +266,7 @@ def _told_patched(ours: SensesRead) -> str:
         float(ours.exchanged[f"{ours.reader} {name}"].mean()) for name in ("patched", "untouched", "elsewhere")
     )
     return (
-        f"{_told(ours)} With {_replaced(ours.test)} at the word, {patched:.3f} are read as the other sense in the end; {untouched:.3f} "
+        f"{_told(ours)} With {_replaced(ours)} at the word, {patched:.3f} are read as the other sense in the end; {untouched:.3f} "
         f"with nothing replaced, {elsewhere:.3f} with the same at another word."
     )
 
@@ -303,7 +305,8 @@ SENSE_ASKS: dict[SenseAsk, Ask] = {
         smallest=_margin, unit="accuracy",
     ),
     "patched": Ask(
-        evidence=_patched, summary=_told_patched, site=lambda ours: "" if ours.test.layer is None else f"L{ours.test.layer}",
+        evidence=_patched, summary=_told_patched,
+        site=lambda ours: f"L{ours.test.patched_after(ours.layers)}" if ours.test.sublayer is None else "",
         family=lambda test, layers: 1, smallest=_margin, unit="of the pairs",
     ),
     "resolved_by": Ask(

@@ -120,8 +120,7 @@ def _patched(
 
 def _points(model: Model, test: "Disambiguation") -> list[Point]:
     if test.sublayer is None:
-        assert test.layer is not None  # the parameters saw to it
-        return [Point(kind="resid_post", layer=test.layer)]
+        return [Point(kind="resid_post", layer=test.patched_after(model.anatomy.n_layers))]
     return [Point(kind=WRITES[test.sublayer], layer=layer) for layer in range(model.anatomy.n_layers)]
 
 
