@@ -8,6 +8,7 @@ from interp.claims.protocols.registry import PROTOCOLS
 from interp.claims.verdict import REASONS, Control, Evidence, Verdict, badges_told
 from interp.core.errors import DataError
 from interp.figures.make import figure
+from interp.figures.paper import to_bytes
 from interp.reports.collected import Row
 from interp.reports.markup import anchor, badge, escaped, linked
 
@@ -89,7 +90,7 @@ def _figure(verdict: Verdict) -> str:
     if not any(one.p_adjusted is not None for one in verdict.evidence):
         return ""
     try:
-        drawn = figure(verdict).svg()
+        drawn = to_bytes(figure(verdict).description, "svg", width="two", letters="text").decode()
     except DataError:
         return ""
     return (

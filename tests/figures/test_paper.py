@@ -57,6 +57,15 @@ def test_fonts_are_embedded_and_no_date_is_written(description: Description) -> 
     assert b"CreationDate" not in pdf
 
 
+def test_letters_of_an_svg_are_outlines_or_on_request_text(description: Description) -> None:
+    """As text they are all there in words, none is read as markup, and no glyph is drawn."""
+    outlines, text = (ET.fromstring(to_bytes(description, "svg", letters=letters)) for letters in ("outlines", "text"))
+    assert not list(outlines.iter(f"{SVG}text"))
+    words = [one.text for one in text.iter(f"{SVG}text")]
+    assert any(word and word in description.title for word in words)
+    assert not [path for path in text.iter(f"{SVG}path") if path.get("id", "").startswith("DejaVu")]
+
+
 def test_cells_are_vectors_in_the_colours_of_the_scale(heat: HeatMap) -> None:
     assert b"/Subtype /Image" not in to_bytes(heat, "pdf")
     root = ET.fromstring(to_bytes(heat, "svg"))
