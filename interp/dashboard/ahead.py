@@ -2,7 +2,7 @@
 
 `python -m interp.dashboard OPTIONS` is `streamlit run` on the dashboard with this begun beside it. Nothing of Streamlit is imported in that
 thread, and a page waits for it before it imports or draws anything: two threads never import the same modules at once, and plotly would
-look into a pandas that is half imported.
+look into a pandas that is half imported. What draws comes first, so that the browser gets itself ready to draw while the rest is loaded.
 
 What is imported stays, so that to look for what could be freed of it would be time lost: for as long as this runs, and ever after.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SWITCH_S = 0.001  # the server answers the browser in between; with Python's 5 ms each of some sixty files waits several times
 _thread: threading.Thread | None = None
+_drawable = threading.Event()
 _loaded: dict[str, Any] = {}
 
 
@@ -40,6 +41,12 @@ def wait() -> None:
         _thread.join()
 
 
+def wait_for_figures() -> None:
+    """Until figures can be drawn, though no model runs yet."""
+    if _thread is not None:
+        _drawable.wait()
+
+
 def taken(source: str) -> "Model | None":
     """The model of that name, if it was loaded ahead; whoever takes it keeps it."""
     return _loaded.pop(source, None)
@@ -51,8 +58,12 @@ def _load(source: str) -> None:
     from interp.core.errors import InterpError
 
     with _hurrying():
+        try:
+            import interp.core.results  # pandas, which plotly looks for
+            import interp.figures.screen
+        finally:
+            _drawable.set()
         import interp.captures.prompt
-        import interp.figures.screen
         import interp.models.load  # noqa: F401
     try:
         _loaded[source] = api.load(source)

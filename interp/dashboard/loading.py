@@ -1,15 +1,30 @@
-"""What stands on the first page while the libraries are loaded: that they are. Nothing is drawn meanwhile (see `ahead`)."""
+"""What stands on the first page while the libraries are loaded: that they are, and the frame of a figure (see `ahead`)."""
 
 import streamlit as st
 
 from interp.dashboard import ahead
 
+_HEIGHT_PX = 400
+
 
 def wait() -> None:
-    """Until what the pages import is there; at once where it is already."""
+    """Until what the pages import is there; at once where it is already.
+
+    The frame is empty. It has the browser fetch and read what draws figures, a second's work, while the server has its own to do.
+    """
     place = st.empty()
     if ahead.over():
         return
-    place.caption(":material/hourglass_top: Loading the libraries and the model …")
+    with place.container():
+        st.caption(":material/hourglass_top: Loading the libraries and the model …")
+        ahead.wait_for_figures()
+        _frame()
     ahead.wait()
     place.empty()
+
+
+def _frame() -> None:
+    import plotly.graph_objects as go
+
+    hidden = {"visible": False}
+    st.plotly_chart(go.Figure(layout={"height": _HEIGHT_PX, "xaxis": hidden, "yaxis": hidden}), config={"staticPlot": True}, key="frame")

@@ -14,6 +14,7 @@ server's resident memory. Exit code 1 when a median is over its limit.
 
 import argparse
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[2]
 FIRST_S, SENTENCE_S, CLICK_S, SHAPE_S, PAYLOAD_MB = 6.0, 1.0, 0.5, 2.5, 2.0
@@ -62,6 +64,7 @@ class Server:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once
         command = [sys.executable, "-c", "from interp.cli.main import run; run()", "dashboard", "--port", str(self.port), *arguments]
         self.began = time.perf_counter()
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -91,13 +94,20 @@ def opened(browser, address: str, received: list[int] | None = None):
     """A page in a session of its own. Args: received: gets the bytes of each message from the server."""
     page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
     if received is not None:
-        page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(len(data))))
-    until = time.monotonic() + 60
+        page.on("websocket", lambda channel: channel.on("framereceived", lambda data: received.append(len(data))))
+    listening(address)
+    page.goto(address)
+    return page
+
+
+def listening(address: str, timeout_s: float = 60) -> None:
+    """Until the server listens: a browser that is sent to a closed port again and again takes a core from it."""
+    place, until = urlsplit(address), time.monotonic() + timeout_s
     while True:
         try:
-            page.goto(address)
-            return page
-        except Exception:
+            socket.create_connection((place.hostname, place.port), 1).close()
+            return
+        except OSError:
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)
