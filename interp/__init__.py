@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         side_by_side,
         training,
         untrained,
+        word_lines,
     )
 
 __version__ = "0.1.0"
@@ -87,6 +88,7 @@ __all__ = [
     "side_by_side",
     "training",
     "untrained",
+    "word_lines",
 ]
 
 

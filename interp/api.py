@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from interp.claims.replication import replicated
     from interp.claims.senses_by_layer import disambiguation_by_layer as disambiguation
     from interp.core.results import Dataset, read, save
-    from interp.figures.make import figure
+    from interp.figures.make import figure, word_lines
     from interp.interventions.ablate import ablate
     from interp.interventions.effects import effect
     from interp.interventions.knock_out import knock_out
@@ -87,6 +87,7 @@ __all__ = [
     "side_by_side",
     "training",
     "untrained",
+    "word_lines",
 ]
 
 ROOMS = {
@@ -123,6 +124,7 @@ ROOMS = {
     "side_by_side": "interventions.side_by_side",
     "training": "lab.dynamics",
     "untrained": "models.untrained",
+    "word_lines": "figures.make",
 }
 """Where each function lies that is handed on as it is: its module, and its name there where that is another."""
 

@@ -30,6 +30,12 @@ def _pattern(seen: "Activations", asked: Asked) -> Any:
     return seen.pattern(asked.head or f"{seen.model.anatomy.main.stack}L0H0")
 
 
+def _lines(seen: "Activations", asked: Asked) -> Any:
+    import interp
+
+    return interp.word_lines(_pattern(seen, asked))
+
+
 def _heads(seen: "Activations", asked: Asked) -> Any:
     return seen.head_map(asked.statistic or "entropy", asked.stack)
 
@@ -92,6 +98,7 @@ def _training(name: str, asked: Asked) -> Any:
 
 OF_TEXT: dict[str, Callable[["Activations", Asked], Any]] = {
     "pattern": _pattern,
+    "lines": _lines,
     "heads": _heads,
     "experts": _experts,
     "contributions": _contributions,
@@ -114,7 +121,7 @@ def figure(
     target: Annotated[str | None, typer.Option(help="for an encoder-decoder: what its decoder writes")] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="for a pattern: the head, such as L0H1; in an encoder-decoder EL0H1, DL0H1 or XL0H1 (cross-attention)"),
+        typer.Option(help="for pattern and lines: the head, such as L0H1; in an encoder-decoder EL0H1, DL0H1 or XL0H1 (cross-attention)"),
     ] = None,
     statistic: Annotated[
         str | None, typer.Option(help="for heads: entropy, previous, next, first, distance, induction...; for a run: any that it kept")

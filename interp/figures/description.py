@@ -11,10 +11,14 @@ Glossary
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from interp.core.errors import DataError
+
+LEAST_LINE = 0.01  # of a full line: a weaker one cannot be seen
+MOST_WORDS = 88  # in a column of words with lines: what a page of 230 mm holds at 5 pt
 
 
 def quantity(title: str, units: str) -> str:
@@ -86,6 +90,7 @@ class HeatMap(Titled):
     marks: Sequence[tuple[int, int]] = ()
     texts: Sequence[Sequence[str]] | None = None
     texts_title: str = "text"
+    drawn_as: ClassVar[str] = "Heat map of"
 
     def __post_init__(self) -> None:
         values = _numbers(self.values, np.float32, axes=2, what="heat map")
@@ -124,12 +129,47 @@ class HeatMap(Titled):
     def alt(self) -> str:
         """The figure in words, for those who do not see it: title, size, extremes and where they are, caption."""
         rows, columns = self.values.shape
-        start = f"{self.title}. Heat map of {self.quantity}, {rows} rows ({self.row_title}) by {columns} columns ({self.column_title})"
+        start = f"{self.title}. {self.drawn_as} {self.quantity}, {rows} rows ({self.row_title}) by {columns} columns ({self.column_title})"
         if np.isnan(self.values).all():
             return _sentences(f"{start}, without any number", self.footer)
         ends = (np.unravel_index(pick(self.values), self.values.shape) for pick in (np.nanargmin, np.nanargmax))
         low, high = (f"{self.values[r, c]:.3g} ({self.row_labels[int(r)]}, {self.column_labels[int(c)]})" for r, c in ends)
         return _sentences(f"{start}: from {low} to {high}", self.footer)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WordLines(HeatMap):
+    """The same matrix as lines: the words of the rows on the left, those of the columns on the right, a line for each number.
+
+    A line is wider and stronger the larger its number; what is smaller than `LEAST_LINE` of a full line is left out (the CSV has it).
+
+    Raises: DataError as a heat map, and for more words than a page has room for.
+
+    Example:
+        >>> words = ["a", "b"]
+        >>> lines = WordLines(title="Head", values=np.eye(2), row_labels=words, column_labels=words, scale_title="weight", limits=(0, 1))
+        >>> [(row, column, share) for row, column, share in lines.lines()], lines.full
+        ([(0, 0, 1.0), (1, 1, 1.0)], 1.0)
+    """
+
+    drawn_as: ClassVar[str] = "Lines between words for"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if max(self.values.shape) > MOST_WORDS:
+            raise DataError(f"lines between {max(self.values.shape)} words came; expected {MOST_WORDS} or fewer: take a part with .isel")
+
+    @property
+    def full(self) -> float:
+        """The number of a full line: the larger end of the scale."""
+        return max(map(abs, self.scale))
+
+    def lines(self) -> list[tuple[int, int, float]]:
+        """(row, column, share of a full line, below 0 for a number below 0), the strongest last."""
+        shares = np.clip(np.nan_to_num(self.values) / self.full, -1, 1)
+        rows, columns = np.nonzero(np.abs(shares) >= LEAST_LINE)
+        found = zip(rows.tolist(), columns.tolist(), shares[rows, columns].tolist(), strict=True)
+        return sorted(found, key=lambda line: abs(line[2]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -365,7 +405,7 @@ class Mosaic(Titled):
         return _sentences(f"{told}: the largest value is {np.nanmax(self.values):.3g} ({self.names[int(row)][int(column)]})", self.footer)
 
 
-Description = HeatMap | Mosaic | Bars | Lines | Points
+Description = HeatMap | WordLines | Mosaic | Bars | Lines | Points
 
 
 def _set(frozen: object, **fields: object) -> None:

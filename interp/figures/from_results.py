@@ -5,13 +5,14 @@ figure has is refused: which layer or head to show is the reader's choice, made 
 """
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 import numpy as np
 
 from interp.core.errors import DataError, SiteError
 from interp.core.results import DataArray
 from interp.core.sites import Site, head_site
-from interp.figures.description import Bars, HeatMap, Lines, Mosaic, Reference, Series
+from interp.figures.description import Bars, HeatMap, Lines, Mosaic, Reference, Series, WordLines
 from interp.figures.said import labels_of, long_name_of, units_of, with_axes, words_of
 
 
@@ -72,6 +73,16 @@ def attention_pattern(result: DataArray, *, title: str | None = None) -> HeatMap
         units=units_of(result),
         **words_of(result, title),
     )
+
+
+def word_lines(result: DataArray, *, title: str | None = None) -> WordLines:
+    """The same pattern as lines from the queries' words on the left to the keys' on the right: what people print of one head.
+
+    Args: result: as for `attention_pattern`.
+    Raises: DataError for other axes, or more words than a page has room for.
+    """
+    heat = attention_pattern(result, title=title)
+    return WordLines(**{field.name: getattr(heat, field.name) for field in fields(heat)})
 
 
 def pattern_mosaic(result: DataArray, *, marks: Iterable[str] = (), title: str | None = None) -> Mosaic:

@@ -19,6 +19,7 @@ from interp.figures.figure import Figure
 from interp.figures.forest import forest
 from interp.figures.from_profile import distance_bars, histogram_bars, label_bars
 from interp.figures.from_results import attention_pattern, contribution_bars, curve, expert_map, head_map, pattern_mosaic, token_bars
+from interp.figures.from_results import word_lines as lines_between_words
 from interp.figures.hierarchy import sense_lines, task_lines
 from interp.figures.relations import relation_bars
 from interp.figures.stream import depth_map, loss_rows, patch_map, similarity_map
@@ -41,10 +42,10 @@ _BY_AXES: Mapping[tuple[str, ...], Callable[[DataArray], Description]] = {
 }
 
 
-def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrated | Hierarchy | SensesByLayer) -> Figure:
+def figure(x: Figure | DataArray | Dataset | Verdict | RelationTable | Across | Calibrated | Hierarchy | SensesByLayer) -> Figure:
     """The figure of a labelled result (head map, pattern, routing, neurons, layers at each token, contributions, curve), of a training, of
     a verdict, of relations, of a claim over models, of an intervention's before and after, of a calibration (its false positives;
-    `figures.calibration` has the others), of probes by layer (`figures.hierarchy` has more of them).
+    `figures.calibration` has the others), of probes by layer (`figures.hierarchy` has more of them). A figure is given back as it is.
 
     Raises: DataError for a result with other axes: choose with `.sel` what is to be drawn; for a dataset that is no training: choose one
         of its variables.
@@ -54,6 +55,8 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrate
         >>> interp.figure(interp.capture(interp.load(), "The old man").pattern("L0H0")).csv().splitlines()[0].split(",")[0]
         'row_index'
     """
+    if isinstance(x, Figure):
+        return x
     if isinstance(x, Dataset):
         if "kl" in x:
             return Figure(loss_rows(x))
@@ -71,6 +74,20 @@ def figure(x: DataArray | Dataset | Verdict | RelationTable | Across | Calibrate
     if isinstance(x, SensesByLayer):
         return Figure(sense_lines(x))
     return Figure(_verdict(x) if isinstance(x, Verdict) else _result(x))
+
+
+def word_lines(pattern: DataArray) -> Figure:
+    """A head's pattern as lines between the words, for screen and print; of a difference of two heads, in two colours.
+
+    Args: pattern: axes (query_pos, key_pos), as `seen.pattern("L0H0")` gives; a page has room for 88 words: take `.isel` of more.
+    Raises: DataError for other axes, or more words.
+
+    Example:
+        >>> import interp
+        >>> interp.word_lines(interp.capture(interp.load(), "The old man").pattern("L0H0")).alt[:40]
+        'Attention, L0H0. Lines between words for'
+    """
+    return Figure(lines_between_words(pattern))
 
 
 def _result(result: DataArray) -> Description:

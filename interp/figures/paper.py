@@ -20,13 +20,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from interp.figures.description import Bars, Description, HeatMap, Mosaic, Points
+from interp.figures.description import Bars, Description, HeatMap, Mosaic, Points, WordLines
 from interp.figures.glyphs import families
 from interp.figures.page import Page
 from interp.figures.paper_bars import draw_bars, draw_lines
 from interp.figures.paper_heat import draw_heat_map
 from interp.figures.paper_mosaic import draw_mosaic
 from interp.figures.paper_points import draw_points
+from interp.figures.paper_words import draw_word_lines
 from interp.figures.scales import WIDTH_MM, Width
 
 Format = Literal["pdf", "svg", "png"]
@@ -76,6 +77,8 @@ def printing(letters: Letters = "outlines") -> Iterator[None]:
 
 
 def _draw(description: Description, width_mm: float) -> Page:
+    if isinstance(description, WordLines):
+        return draw_word_lines(description, width_mm)
     if isinstance(description, HeatMap):
         return draw_heat_map(description, width_mm)
     if isinstance(description, Mosaic):

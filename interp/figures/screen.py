@@ -6,15 +6,14 @@ Backgrounds are transparent and the colour of text is left open, so that a light
 
 import html
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from interp.core.errors import DataError
-from interp.figures.description import Bars, Description, HeatMap, Lines, Mosaic, Points, Reference, Series
-from interp.figures.labels import MOST_CHARACTERS, MOST_LABELS, escaped, isolated, shortened, shown, ticks
+from interp.figures.description import Bars, Description, HeatMap, Lines, Mosaic, Points, Reference, Series, WordLines
+from interp.figures.labels import escaped, isolated, shortened, shown
 from interp.figures.picture import picture
 from interp.figures.scales import (
     DASHES,
@@ -29,16 +28,14 @@ from interp.figures.scales import (
     stops,
     translucent,
 )
+from interp.figures.screen_axes import ruled, written
+from interp.figures.screen_words import draw_word_lines
 
 MOST_CLICKABLE_CELLS = 10_000
 MANY_POINTS = 2_000
-_MOST_COLUMNS = 32  # labels side by side, which half a page bears
-_MOST_ACROSS = 18  # characters of a column's label
 _MOST_IN_CELL = 10  # characters written in a cell
 _FIT_IN_CELLS = 150  # characters of a row's cells side by side, in a chart some 1,200 px wide
-_FIT_ACROSS = 24  # characters of all columns' labels side by side, in a chart of half a page on a laptop
 _CLEAR = "rgba(0, 0, 0, 0)"
-_GRID = translucent(RULE, 0.3)
 _BOTH = (("white", 5), ("black", 2))  # black on white: seen on light and dark, and on every bar and cell
 _DASH = {"solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
 _PAGE = """<!DOCTYPE html>
@@ -57,7 +54,11 @@ def to_plotly(description: Description, *, clickable: bool = False) -> go.Figure
             clicks on the cells themselves. A chosen point's `x` and `y` are its column and row (through Streamlit, too).
     Raises: DataError when clickable is asked of anything but a heat map or points, or of a heat map with too many cells.
     """
-    if isinstance(description, HeatMap):
+    if clickable and (isinstance(description, WordLines) or not isinstance(description, HeatMap | Mosaic | Points)):
+        raise DataError(f"clickable=True came for {type(description).__name__}; only a HeatMap has cells to click")
+    if isinstance(description, WordLines):
+        figure = draw_word_lines(description)
+    elif isinstance(description, HeatMap):
         figure = _heat_map(description)
         if clickable:
             _add_points(figure, description)
@@ -65,8 +66,6 @@ def to_plotly(description: Description, *, clickable: bool = False) -> go.Figure
         figure = _mosaic(description)  # so can each of its matrices
     elif isinstance(description, Points):
         figure = _points(description)  # they can be clicked as they are
-    elif clickable:
-        raise DataError(f"clickable=True came for {type(description).__name__}; only a HeatMap has cells to click")
     else:
         figure = _bars(description) if isinstance(description, Bars) else _lines(description)
     return figure.update_layout(
@@ -109,8 +108,8 @@ def _heat_map(heat: HeatMap) -> go.Figure:
         **_texts(heat),
     )
     figure = go.Figure(cells)
-    figure.update_xaxes(title=escaped(heat.column_title), range=[-0.5, columns - 0.5], **_written(heat.column_labels, across=True))
-    figure.update_yaxes(title=escaped(heat.row_title), range=[rows - 0.5, -0.5], **_written(heat.row_labels))
+    figure.update_xaxes(title=escaped(heat.column_title), range=[-0.5, columns - 0.5], **written(heat.column_labels, across=True))
+    figure.update_yaxes(title=escaped(heat.row_title), range=[rows - 0.5, -0.5], **written(heat.row_labels))
     for row, column in heat.marks:
         for colour, width in _BOTH:
             corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
@@ -174,8 +173,8 @@ def _mosaic(mosaic: Mosaic) -> go.Figure:
     figure.add_scatter(x=[None], y=[None], mode="markers", marker={**scale, "color": [low], "colorbar": bar}, showlegend=False)
     frame = {"x": -0.5, "y": -0.5, "sizex": columns, "sizey": rows, "xref": "x", "yref": "y", "yanchor": "top"}
     figure.add_layout_image(source=picture(mosaic), sizing="stretch", layer="below", **frame)
-    figure.update_xaxes(title=escaped(mosaic.column_title), range=[-0.5, columns - 0.5], **_written(mosaic.column_labels, across=True))
-    figure.update_yaxes(title=escaped(mosaic.row_title), range=[rows - 0.5, -0.5], **_written(mosaic.row_labels))
+    figure.update_xaxes(title=escaped(mosaic.column_title), range=[-0.5, columns - 0.5], **written(mosaic.column_labels, across=True))
+    figure.update_yaxes(title=escaped(mosaic.row_title), range=[rows - 0.5, -0.5], **written(mosaic.row_labels))
     for row, column in mosaic.marks:
         for colour, width in _BOTH:
             corners = {"x0": column - 0.49, "x1": column + 0.49, "y0": row - 0.49, "y1": row + 0.49}
@@ -195,8 +194,8 @@ def _bars(bars: Bars) -> go.Figure:
         for colour, width in _BOTH:
             line = {"color": colour, "width": width}
             figure.add_scatter(x=ends, y=np.repeat(places, 3), mode="lines", line=line, hoverinfo="skip")
-    figure.update_xaxes(title=escaped(bars.quantity), range=bars.limits, **_ruled())
-    figure.update_yaxes(range=[len(places) - 0.4, -0.6], **_written(bars.labels))
+    figure.update_xaxes(title=escaped(bars.quantity), range=bars.limits, **ruled())
+    figure.update_yaxes(range=[len(places) - 0.4, -0.6], **written(bars.labels))
     if bars.reference is not None:
         _add_reference(figure, bars.reference, "x")
     return figure.update_layout(height=max(24 * len(places), 120) + 150, plot_bgcolor=_CLEAR, showlegend=False)
@@ -214,8 +213,8 @@ def _lines(lines: Lines) -> go.Figure:
             line={"color": SERIES[at % len(SERIES)], "dash": _DASH[DASHES[at % len(DASHES)]]},
             hovertemplate=f"{_quoted(lines.x_title)} %{{x}}<br>{_quoted(lines.quantity)}: %{{y:.4g}}",
         )
-    figure.update_xaxes(title=escaped(lines.x_title), **_ruled())
-    figure.update_yaxes(title=escaped(lines.quantity), **_ruled())
+    figure.update_xaxes(title=escaped(lines.x_title), **ruled())
+    figure.update_yaxes(title=escaped(lines.quantity), **ruled())
     if (lines.x == lines.x.round()).all() and len(lines.x) <= 20:
         figure.update_xaxes(tickmode="array", tickvals=lines.x)
     if lines.reference is not None:
@@ -242,8 +241,8 @@ def _points(points: Points) -> go.Figure:
         hovertemplate=hover,
         showlegend=False,
     )
-    figure.update_xaxes(title=escaped(points.x_quantity), **_ruled())
-    figure.update_yaxes(title=escaped(points.quantity), **_ruled())
+    figure.update_xaxes(title=escaped(points.x_quantity), **ruled())
+    figure.update_yaxes(title=escaped(points.quantity), **ruled())
     return figure.update_layout(height=520, plot_bgcolor=_CLEAR)
 
 
@@ -254,20 +253,6 @@ def _add_band(figure: go.Figure, lines: Lines, line: Series, colour: str) -> Non
     clear = {"x": lines.x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     figure.add_scatter(y=line.low, **clear)
     figure.add_scatter(y=line.high, fill="tonexty", fillcolor=translucent(colour, 0.2), **clear)
-
-
-def _written(labels: Sequence[str], *, across: bool = False) -> dict[str, Any]:
-    """An axis with labels at whole numbers, thinned where there are too many to read, turned where they do not fit side by side."""
-    places = ticks(labels, _MOST_COLUMNS if across else MOST_LABELS)
-    texts = [shortened(shown(labels[at]), _MOST_ACROSS if across else MOST_CHARACTERS) for at in places]
-    font = {"size": TEXT_PX if len(places) <= 32 else LEAST_PX}
-    turned = {"tickangle": -90 if max(map(len, texts)) * len(texts) > _FIT_ACROSS else 0} if across else {}
-    ticked = {"tickmode": "array", "tickvals": places, "ticktext": [escaped(isolated(text)) for text in texts], "tickfont": font}
-    return {**ticked, **turned, "showgrid": False, "zeroline": False}
-
-
-def _ruled() -> dict[str, Any]:
-    return {"gridcolor": _GRID, "zeroline": True, "zerolinecolor": RULE, "zerolinewidth": 1}
 
 
 def _add_reference(figure: go.Figure, reference: Reference, axis: str) -> None:

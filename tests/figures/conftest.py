@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interp.figures.description import Bars, Description, HeatMap, Lines, Reference, Series
+from interp.figures.description import Bars, Description, HeatMap, Lines, Reference, Series, WordLines
 
 TOKENS = ("[CLS]", " the", "<b>", "猫", "$x$", "\n", " the", "%{x}", "&amp;", "</script>")
 
@@ -25,6 +25,15 @@ def _heat() -> HeatMap:
         diverging=True,
         marks=[(0, 1), (9, 9)],
     )
+
+
+def _word_lines() -> WordLines:
+    values = np.random.default_rng(1).normal(size=(10, 9))
+    values[2, 3] = np.nan
+    return WordLines(
+        title="Between <i>words</i> $a$", caption="A model.", n=7, values=values, row_labels=TOKENS, column_labels=TOKENS[:9],
+        row_title="query token", column_title="key token", scale_title="attention", units="probability", diverging=True,
+    )  # fmt: skip
 
 
 def _bars() -> Bars:
@@ -65,6 +74,6 @@ def lines() -> Lines:
     return _lines()
 
 
-@pytest.fixture(params=[_heat, _bars, _lines], ids=["heat", "bars", "lines"])
+@pytest.fixture(params=[_heat, _word_lines, _bars, _lines], ids=["heat", "words", "bars", "lines"])
 def description(request: pytest.FixtureRequest) -> Description:
     return request.param()

@@ -96,8 +96,10 @@ class Disambiguation(Parameters):
 
     def patched_after(self, n_layers: int) -> int:
         """patched: the layer after which the stream is replaced; -1 where none ends within `by`."""
-        assert self.layer is not None or self.by is not None  # the parameters saw to it
-        return int(self.by * n_layers + 1e-9) - 1 if self.layer is None else self.layer
+        if self.layer is not None:
+            return self.layer
+        assert self.by is not None  # the parameters saw to it
+        return int(self.by * n_layers + 1e-9) - 1
 
 
 def _why_not(anatomy: Anatomy) -> str:

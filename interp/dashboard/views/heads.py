@@ -7,6 +7,7 @@ from typing import get_args
 
 import streamlit as st
 
+from interp import api
 from interp.captures import patterns
 from interp.captures.activations import Activations, Form
 from interp.core.results import DataArray
@@ -14,7 +15,7 @@ from interp.core.sites import Stack, head_site
 from interp.dashboard import footer
 from interp.dashboard.views import arrow_keys, stacks, word_lines
 from interp.dashboard.words import follow_link, in_plain_words, into_address, literal
-from interp.figures.description import quantity
+from interp.figures.description import MOST_WORDS, quantity
 from interp.figures.figure import Figure
 from interp.figures.from_results import attention_pattern, head_map
 from interp.measures.head_statistics import HEAD_STATISTICS
@@ -41,6 +42,11 @@ def show(seen: Activations, stack: Stack) -> None:
         versus = "" if other is None else f"-less-{other}"
         footer.draw(Figure(attention_pattern(result)), name=f"{seen.model.name}-{head}{versus}-{form}", python=python)
     _lines(result, f"{head}{'' if other is None else f' less {other}'}", crossed=stack == "X")
+    if max(result.shape) > MOST_WORDS:
+        st.caption(f"As a figure for print the lines are to be had of texts up to {MOST_WORDS} tokens.")
+        return
+    python = footer.python_of(seen, f"interp.word_lines({expression})", *imports)
+    footer.under(api.word_lines(result), name=f"{seen.model.name}-{head}{versus}-{form}-lines", python=python)
 
 
 def choose_form() -> Form:

@@ -151,7 +151,7 @@ def _by_layer(seen: Activations, measure: Callable[[Tensor], Tensor], layers: li
 
 def _lines(seen: Activations, series: dict[str, np.ndarray], layers: list[int], stack: Stack) -> Lines:
     return Lines(
-        title=f"How many neurons are on at once{stacks.of(stack)}",
+        title=f"Neurons on at once{stacks.of(stack)}",
         x=np.array(layers),
         series={name: Series(values=values) for name, values in series.items()},
         x_title="layer",
