@@ -24,7 +24,6 @@ def wait() -> None:
 
 
 def _frame() -> None:
-    import plotly.graph_objects as go
+    from interp.figures.screen import nothing_yet  # not before it can be
 
-    hidden = {"visible": False}
-    st.plotly_chart(go.Figure(layout={"height": _HEIGHT_PX, "xaxis": hidden, "yaxis": hidden}), config={"staticPlot": True}, key="frame")
+    st.plotly_chart(nothing_yet(_HEIGHT_PX), config={"staticPlot": True}, key="frame")

@@ -84,6 +84,12 @@ def to_plotly(description: Description, *, clickable: bool = False) -> go.Figure
     )
 
 
+def nothing_yet(height_px: int) -> go.Figure:
+    """An empty figure, which stands where one will come."""
+    hidden = {"visible": False}
+    return go.Figure(layout={"height": height_px, "xaxis": hidden, "yaxis": hidden, "paper_bgcolor": _CLEAR, "plot_bgcolor": _CLEAR})
+
+
 def to_html(description: Description) -> str:
     """The figure as a whole HTML page, plotly inside (5 MB): it opens without a network, and says its alt text and caption."""
     figure = to_plotly(description).update_layout(template="plotly_white", font={"color": "#222222"})

@@ -20,13 +20,14 @@ def calls(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("kind", ["pattern", "heads", "contributions", "neurons", "lens"])
+@pytest.mark.parametrize("kind", ["pattern", "lines", "heads", "contributions", "neurons", "lens"])
 def test_every_view_of_a_text(command, tmp_path, kind):
     code, _, err = command("figure", kind, TEXT, "--out", "it.csv", "--layer", "1")
     assert code == 0, err
     seen = interp.capture(interp.load(), TEXT)
     result = {
         "pattern": lambda: seen.pattern("L0H0"),
+        "lines": lambda: interp.word_lines(seen.pattern("L0H0")),
         "heads": lambda: seen.head_map("entropy"),
         "contributions": lambda: seen.contributions(seen.example.ids[-1], pos=len(seen.example) - 2),
         "neurons": lambda: seen.neurons(1),
