@@ -10,6 +10,8 @@ import typer
 from interp.core.errors import DataError, ModelUnsupported
 
 LOOPBACK = "127.0.0.1"
+GIVES_BACK = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+"""Environment variables that have glibc give the memory of a model that was left back to the system, as others do by themselves."""
 Port = Annotated[int, typer.Option(help="port to listen on")]
 Host = Annotated[
     str,
@@ -111,7 +113,7 @@ def _serve(port: int, host: str, given: dict[str, str]) -> None:
     options = [f"--server.port={port}", f"--server.address={host}", "--browser.gatherUsageStats=false"]
     if "INTERP_SERVED_MODELS" in given:
         options.append("--client.showErrorDetails=none")  # where files lie is not for others to know
-    environment = {**os.environ, **given}
+    environment = {**GIVES_BACK, **os.environ, **given}
     raise SystemExit(subprocess.call([sys.executable, "-m", "interp.dashboard", *options], env=environment))
 
 

@@ -218,7 +218,7 @@ def of_shape(table: Table, browser) -> None:
         taken = [typed_s(page, sentence(64, seed)) for seed in range(1, 5)]
         table.row("GPT-2-small's shape: a new sentence of 64 tokens", statistics.median(taken[1:]), "s", SHAPE_S)
         with_it = server.memory_mb()
-        field = page.get_by_label("or a folder or hub name")
+        field = page.get_by_label("or a folder or hub name", exact=True)
         field.fill("")
         field.press("Enter")
         page.get_by_text("6 layers", exact=False).first.wait_for(timeout=60_000)

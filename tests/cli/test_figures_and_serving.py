@@ -68,6 +68,7 @@ def test_for_oneself_on_the_loopback_only(command, refused, calls):
     ((arguments, env),) = calls
     assert "--server.address=localhost" in arguments
     assert "INTERP_SERVED_MODELS" not in env
+    assert env["MALLOC_ARENA_MAX"] == "2"  # a model that was left goes back to the system
     for host in ("0.0.0.0", "192.168.0.7", "example.org", "::"):
         assert "without --serve, and others could open every folder" in refused("dashboard", "--host", host)
         assert "without --serve" in refused("atlas", "run", "--host", host)

@@ -1,7 +1,7 @@
 """At which tokens is each neuron most active? Its k best, with the tokens around each, kept as the corpus streams by.
 
-Cheap after the start: a neuron is looked at only where its largest activation in a batch may be among its best so far, which for k best
-of n equally large batches happens about k/n of the time.
+Cheap after the start: once a neuron has its k, only activations above the least of them are looked at, which of n equally large batches
+the last holds about k/n of.
 
 It does not tell what a neuron stands for. The best examples are the tail of its activations, and often tell a clearer story than the rest:
 see the histogram beside. Source: Karpathy et al. (2015), "Visualizing and understanding recurrent networks", section 4.2, showed them for
@@ -22,7 +22,7 @@ from interp.captures.corpus.top import FIELDS, Top
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset, labelled
-from interp.measures.largest import largest
+from interp.measures.largest import above, largest
 from interp.models.model import Model
 from interp.texts.tokens import FastTokenizer, spelled
 
@@ -58,6 +58,10 @@ class NeuronExamples(NeuronReducer):
             kept = self.totals.top.setdefault(part(f"{fired.sort}top {expert}", fired.point), self._nothing(values))
             if not len(values):
                 continue
+            if kept.full:
+                neurons, found, rows = above(values, kept.limits(self.batch.numbers[0]).to(values.device), self.k, maxima)
+                kept.take(neurons.cpu(), self._placed(found, torch.where(rows < 0, -1, tokens[rows])))
+                continue
             for neurons in kept.takes(maxima.amax(0), self.batch.numbers[0]).split(_CHUNK):
                 found, rows = largest(values, self.k, neurons, maxima)
                 kept.take(neurons.cpu(), self._placed(found, tokens[rows]))
@@ -66,13 +70,14 @@ class NeuronExamples(NeuronReducer):
         return Top.nothing(values.shape[1], self.k, self.before + 1 + self.after)
 
     def _placed(self, values: torch.Tensor, tokens: torch.Tensor) -> Top:
-        """With their texts, places and windows. `tokens`: places in the batch counted through, (neuron, rank)."""
-        length = self.batch.ids.shape[1]
-        texts, positions = tokens // length, tokens % length
+        """With their texts, places and windows. `tokens`: places in the batch counted through, -1 for none, (neuron, rank)."""
+        length, none = self.batch.ids.shape[1], tokens < 0
+        texts, positions = tokens.clamp_min(0) // length, tokens.clamp_min(0) % length
         places = positions[..., None] + torch.arange(-self.before, self.after + 1, device=tokens.device)
         ids = self.batch.ids[texts[..., None], places.clamp(0, length - 1)]
-        windows = ids.masked_fill((places < 0) | (places >= length), -1).int()
-        return Top(values=values.cpu(), numbers=self.numbers[texts].cpu(), positions=positions.cpu(), windows=windows.cpu())
+        windows = ids.masked_fill((places < 0) | (places >= length) | none[..., None], -1).int()
+        numbers, positions = (one.masked_fill(none, -1).cpu() for one in (self.numbers[texts], positions))
+        return Top(values=values.cpu(), numbers=numbers, positions=positions, windows=windows.cpu())
 
     def result(self, provenance: Provenance) -> Dataset:
         """The variables of `tables`, and neuron_top_tokens (d_vocab,): how token ids are spelt, "" for those that are in no window."""

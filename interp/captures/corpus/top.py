@@ -40,6 +40,16 @@ class Top:
         last, number = self.values[:, -1].to(best.device), self.numbers[:, -1].to(best.device)
         return ((best > last) | ((best == last) & (number > first))).nonzero()[:, 0]
 
+    @property
+    def full(self) -> bool:
+        """Whether every neuron has as many as are kept."""
+        return bool((self.numbers[:, -1] >= 0).all())
+
+    def limits(self, first: int) -> torch.Tensor:
+        """Above what an activation in texts from number `first` on may be among the best: an equal one only if it comes earlier."""
+        last = self.values[:, -1]
+        return torch.where(self.numbers[:, -1] > first, last.nextafter(last.new_tensor(-torch.inf)), last)
+
     def take(self, neurons: torch.Tensor, other: "Top") -> None:
         """Put together with what was found of some neurons, (chosen, ...), in place."""
         k = self.values.shape[1]
