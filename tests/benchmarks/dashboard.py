@@ -9,7 +9,7 @@ server's resident memory. Exit code 1 when a median is over its limit.
     pages      for each page of the navigation: a new sentence of 64 tokens, the bytes that came; on Prompt a click on a head
     long       1,024 tokens on each page: it answers, says its window, and a click is answered after
     shape      GPT-2-small's shape with random weights: a new sentence of 64 tokens; what is freed when the model is changed
-    sessions   ten at once, each with its own sentence: each sees its own; the memory before, with them, and after they left
+    sessions   ten at once, each with its own sentence: each sees its own; the memory before, with them, and with ten more after they left
 """
 
 import argparse
@@ -33,6 +33,7 @@ WORDS = "the old man looked at the sea and said nothing to the woman who had com
 NO_TEXT = ("hierarchy", "claims", "report")  # pages that read no sentence of the visitor's
 IDLE = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState === 'notRunning'"
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .hm, .js-plotly-plot .heatmaplayer image').length > 0"
+CHIPS = "[...document.querySelectorAll('.chip')].map(one => one.firstChild.textContent).join('')"
 LAST_CHIP = "last => [...document.querySelectorAll('.chips')].some(one => one.lastElementChild?.textContent.startsWith(last))"
 PLACE = """([row, column]) => {
     const map = document.querySelectorAll('.js-plotly-plot')[0], box = map.getBoundingClientRect();
@@ -254,42 +255,46 @@ def _answered(browser, server: Server, address: str) -> float:
 
 
 def at_once(table: Table, browser) -> None:
+    """Ten come, leave, and ten others come: what the first ten held must be there for these."""
     with serving() as server:
         before = _answered(browser, server, server.address)
-        texts = [f"{sentence(30, seed)} word{seed}end" for seed in range(SESSIONS)]
-        alone = server.memory_mb()
-        sessions = [opened(browser, server.address) for _ in texts]
-        for page in sessions:
-            page.wait_for_function(DRAWN, timeout=120_000)
-            settled(page)
-        began = time.perf_counter()
-        for page, text in zip(sessions, texts, strict=True):
-            field = page.get_by_label("Text", exact=True)
-            field.fill(text)
-            field.press("Enter")
-        own = 0
-        for seed, page in enumerate(sessions):
-            with suppress(Exception):
-                page.wait_for_function(
-                    "word => [...document.querySelectorAll('.chip')].map(one => one.firstChild.textContent).join('').includes(word)",
-                    arg=f"word{seed}end",
-                    timeout=60_000,
-                )
-                settled(page)
-                others = [f"word{other}end" for other in range(SESSIONS) if other != seed]
-                shown = page.evaluate("() => [...document.querySelectorAll('.chip')].map(one => one.firstChild.textContent).join('')")
-                own += not any(other in shown for other in others)
-        table.row(f"{SESSIONS} sessions at once, a sentence each: all answered", time.perf_counter() - began, "s")
-        table.said(f"{SESSIONS} sessions at once: each sees its own only", own == SESSIONS)
-        with_them = server.memory_mb()
-        for page in sessions:
-            page.context.close()
+        seconds, own, first_ten = _ten(browser, server, 0)
         time.sleep(KEPT_S)
         _answered(browser, server, server.address)  # Streamlit lets go of those who left when the next one leaves
-        time.sleep(5)
+        _, others_own, ten_more = _ten(browser, server, SESSIONS)
+        table.row(f"{SESSIONS} sessions at once, a sentence each: all answered", seconds, "s")
+        table.said(f"{SESSIONS} sessions at once: each sees its own only", own == others_own == SESSIONS)
         table.row("memory: before they came", before, "MB")
-        table.row(f"memory: with {SESSIONS} sessions", with_them, "MB")
-        table.row("memory: after they and one more left", server.memory_mb(), "MB", alone + 0.3 * max(with_them - alone, 30))
+        table.row(f"memory: with {SESSIONS} sessions", first_ten, "MB")
+        table.row(f"memory: with {SESSIONS} more after those had left", ten_more, "MB", first_ten + 0.3 * max(first_ten - before, 30))
+
+
+def _ten(browser, server: Server, seed: int) -> tuple[float, int, float]:
+    """Sessions that each type a sentence and leave: seconds until all were answered, how many saw their own only, memory with all."""
+    words = [f"word{seed + number}end" for number in range(SESSIONS)]
+    sessions = [opened(browser, server.address) for _ in words]
+    for page in sessions:
+        page.wait_for_function(DRAWN, timeout=120_000)
+        settled(page)
+    began = time.perf_counter()
+    for number, (page, word) in enumerate(zip(sessions, words, strict=True)):
+        field = page.get_by_label("Text", exact=True)
+        field.fill(f"{sentence(30, seed + number)} {word}")
+        field.press("Enter")
+    own = sum(_sees_its_own(page, word, words) for page, word in zip(sessions, words, strict=True))
+    seconds, memory = time.perf_counter() - began, server.memory_mb()
+    for page in sessions:
+        page.context.close()
+    return seconds, own, memory
+
+
+def _sees_its_own(page, word: str, words: list[str]) -> bool:
+    with suppress(Exception):
+        page.wait_for_function(f"word => ({CHIPS}).includes(word)", arg=word, timeout=60_000)
+        settled(page)
+        shown = page.evaluate(f"() => {CHIPS}")
+        return not any(other in shown for other in words if other != word)
+    return False
 
 
 PARTS: dict[str, Callable[[Table, object], None]] = {
