@@ -92,7 +92,7 @@ def test_an_unknown_statistic(refused):
 
 
 def test_an_unknown_figure(refused):
-    assert "'mosaics' is not a figure; expected one of: pattern, heads, experts, contributions, neurons, lens, statistic" in refused(
+    assert "'mosaics' is not a figure; expected one of: pattern, lines, heads, experts, contributions, neurons, lens, statistic" in refused(
         "figure", "mosaics", TEXT, "--out", "it.svg"
     )
 

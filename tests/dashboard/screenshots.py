@@ -72,6 +72,7 @@ def _senses(page, address: str, file: Path) -> None:
     page.goto(f"{address}/hierarchy?model=small&part=Disambiguation&words=500")
     page.get_by_role("button", name="Run on small").click(timeout=90_000)
     page.get_by_text("Accuracy of the sense that is added").wait_for(timeout=600_000)
+    page.locator(".js-plotly-plot").nth(1).wait_for(timeout=90_000)
     page.wait_for_timeout(2500)
     page.screenshot(path=file)
 
