@@ -117,5 +117,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(TESTS), str(TESTS / "dashboard")]  # here: pytest reads this file for doctests
+    sys.path[:0] = [str(TESTS / "dashboard"), str(TESTS)]  # here: pytest reads this file for doctests; both hold a conftest
     raise SystemExit(main(sys.argv[1:]))
