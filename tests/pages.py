@@ -1,6 +1,7 @@
 """What stands on a page of the dashboard, as `AppTest` has it: words, chips, the numbers drawn, what the Python under a figure gives."""
 
 import base64
+import re
 
 import numpy as np
 import plotly.io
@@ -46,3 +47,22 @@ def python(page: AppTest, at: int):
     names: dict = {}
     exec("\n".join([*lines, f"result = {last}"]), names)
     return names["result"]
+
+
+STRANGE = "<script>alert(1)</script> <img src=x onerror=alert(1)> **b** :red[r] $x$ \u05e9\u05dc\u05d5\u05dd \u202eabc"
+
+
+def refuse_markup(page: AppTest) -> None:
+    """No markup, script, colour or formula of the text's is obeyed, wherever it stands."""
+    assert not page.exception
+    for element in page.get("html"):
+        body = element.proto.body.split("</style>")[-1]
+        assert "<script" not in body
+        assert "<img" not in body
+    for kind in ("error", "warning", "caption", "markdown", "info", "title", "subheader", "success"):
+        for element in page.get(kind):
+            written = element.value
+            assert not re.search(r"(?<!\\)(<script|<img|:red\[|\*\*b|\$x)", written), (kind, written)
+    for element in page.get("plotly_chart"):
+        assert "<script" not in element.proto.spec
+        assert "<img" not in element.proto.spec

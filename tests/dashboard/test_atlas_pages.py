@@ -7,6 +7,7 @@ import numpy as np
 import plotly.io
 import pytest
 import small_runs
+from pages import STRANGE, refuse_markup
 from streamlit.testing.v1 import AppTest
 
 from interp import api
@@ -160,6 +161,13 @@ def test_a_neuron(opened, atlas, python_shown):
 def test_the_first_neuron_is_the_one_with_the_largest_activation(opened, atlas):
     best = statistics.ranked(statistics.statistic(atlas, "neuron_max"), 1)[0].site
     assert opened("neuron").text_input(key="neuron").value == best
+
+
+def test_what_is_typed_for_a_neuron_is_shown_and_not_obeyed(opened):
+    page = opened("neuron")
+    page.text_input(key="neuron").set_value(STRANGE).run()
+    refuse_markup(page)
+    assert page.error
 
 
 def test_a_layer(opened, atlas, python_shown):
