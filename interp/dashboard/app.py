@@ -58,6 +58,7 @@ def _model() -> Any:
 
 
 def _run() -> Any:
+    loading.wait()
     from interp.dashboard.atlas import run
 
     return run.chosen()

@@ -115,8 +115,8 @@ def test_a_link_the_pin_and_the_report_by_keyboard(browser_page, address, tmp_pa
 @pytest.mark.browser
 def test_who_comes_while_the_libraries_are_loaded_sees_no_error_and_then_the_map(browser_page, just_started):
     browser_page.goto(just_started)
-    browser_page.get_by_text("Loading the libraries and the model").wait_for(timeout=90_000)
-    browser_page.locator(".js-plotly-plot").wait_for(timeout=90_000)  # the frame: the browser can draw by now
+    framed = "() => document.querySelector('.js-plotly-plot') && document.body.innerText.includes('Loading the libraries')"
+    browser_page.wait_for_function(framed, timeout=90_000)  # the browser can draw by now
     browser_page.wait_for_function("() => document.querySelector('.js-plotly-plot .hm, .stException')", timeout=90_000)
     assert browser_page.locator(".stException").count() == 0
     assert browser_page.get_by_text("Loading the libraries and the model").count() == 0
