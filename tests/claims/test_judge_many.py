@@ -137,6 +137,7 @@ def test_two_models_and_two_processes_give_the_same_bytes(tmp_path, monkeypatch)
 def test_processes_share_the_threads_of_every_library(monkeypatch):
     """BLAS as well, which else takes every core in each of them."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # a test of a page may have left that page there
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=module._begin, initargs=(load, 1)) as pool:
         found = pool.submit(threadpool_info).result()
     assert {library["user_api"] for library in found} >= {"blas", "openmp"}
