@@ -14,6 +14,7 @@ from interp.captures.atlas import heads, layers, missing, neurons, statistics
 from interp.captures.atlas.opened import open_atlas
 from interp.captures.corpus.registry import GROUPS
 from interp.core.errors import DataError, SiteError
+from interp.measures.head_statistics import HEAD_STATISTICS
 
 
 @pytest.fixture(scope="module")
@@ -206,12 +207,17 @@ def test_an_encoder_decoders_stacks_stand_apart(tiny_atlas):
 # ------------------------------------------------------------------------------------------------------------------ what is refused
 
 
-def test_each_variable_that_may_lack_has_its_group(run, profile):
+@pytest.mark.parametrize("form", ["gpt2", "qwen2-moe"])
+def test_each_variable_is_got_by_its_group(tiny_named, form):
+    model = tiny_named(form).model
+    made = {name: group.make(model) for name, group in GROUPS.items() if form == "qwen2-moe" or not group.rare}
+    assert not [(variable, name) for name, one in made.items() for variable in one.names if missing.group_of(variable) != name]
+    assert missing.group_of("shared_neuron_active_by_upos") == missing.group_of("expert_neuron_selectivity_upos") == "neurons_by_upos"
+    assert {missing.group_of(name) for name in HEAD_STATISTICS} == {"heads"}
+
+
+def test_what_is_run_again_is_told(run):
     about = json.loads((run / "run.json").read_text())
-    for name, group in missing.GROUPS.items():
-        assert group in GROUPS
-        assert (name in profile) == (not GROUPS[group].rare), name
-        assert missing.group_of(name) == group
     assert set(missing.ANNOTATED) == {name for name, group in GROUPS.items() if group.annotated}
     assert missing.command(about, "rank").startswith("interp profile tales CORPUS.conllu --out OTHER --window --statistics heads,")
 
