@@ -16,9 +16,9 @@ from xarray import DataArray, Dataset, merge
 from interp.core.axes import check_axes
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
-from interp.core.sites import Stack, head_site
+from interp.core.sites import STACKS, Stack, head_site
 
-__all__ = ["DataArray", "Dataset", "labelled", "merge", "opened", "read", "save"]
+__all__ = ["DataArray", "Dataset", "counted", "labelled", "merge", "of_stack", "opened", "read", "save"]
 
 
 def labelled(
@@ -64,6 +64,40 @@ def labelled(
     if provenance is not None:
         attrs["provenance"] = provenance.to_json()
     return DataArray(array, dims=list(dims), coords={**known, **(coords or {})}, name=name, attrs=attrs)
+
+
+Counts = Mapping[Stack, int | Sequence[int]]
+
+
+def counted(result: DataArray, n: Counts) -> DataArray:
+    """With the attribute n: how many cases are behind it. Over several stacks those of all together, and n_by_stack: those of each.
+
+    Args: n: by stack; lists where each label of an axis has its own number.
+    """
+    result = result.assign_attrs(n=np.sum(list(n.values()), axis=0).tolist())
+    if "stack" not in result.dims:
+        return result
+    none = np.zeros_like(next(iter(n.values())))
+    return result.assign_attrs(n_by_stack=np.ravel([n.get(stack, none) for stack in STACKS]).tolist())
+
+
+def of_stack(result: DataArray, stack: Stack) -> DataArray:
+    """One stack's part, n its own; a result without stacks as it is.
+
+    Example:
+        >>> both = labelled([[0.1], [0.2], [0.3]], ["stack", "layer"], name="x", long_name="x", units="1")
+        >>> of_stack(counted(both, {"E": 4, "D": 6}), "D").attrs["n"]
+        6
+    """
+    if "stack" not in result.dims:
+        return result
+    place, attrs = STACKS.index(stack), dict(result.attrs)
+    if "n_by_stack" in attrs:
+        of_each = np.reshape(attrs.pop("n_by_stack"), (len(STACKS), -1))[place].tolist()
+        attrs["n"] = of_each[0] if len(of_each) == 1 else of_each
+    found = result.isel(stack=place)
+    found.attrs = attrs
+    return found
 
 
 def save(result: DataArray | Dataset, path: str | Path) -> Path:

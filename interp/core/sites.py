@@ -13,6 +13,8 @@ from interp.core.errors import SiteError
 
 Kind = Literal["head", "neuron", "expert", "attention", "ffn", "layer"]
 Stack = Literal["", "E", "D", "X"]
+STACKS: tuple[Stack, ...] = ("E", "D", "X")
+"""Of an encoder-decoder, in the order in which they stand along an axis `stack`."""
 _LETTERS: dict[Kind, str] = {"head": "H", "neuron": "N", "expert": "E", "attention": " attention", "ffn": " FFN", "layer": ""}
 _KINDS: dict[str, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
 _WRITTEN = re.compile(r"([EDX]?)L(\d+)(?:([HNE])(\d+)|( attention| FFN))?")

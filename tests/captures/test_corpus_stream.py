@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.captures.corpus.batches import by_length
+from interp.captures.corpus.depth import StreamRank
+from interp.captures.corpus.head_examples import DecileExamples
 from interp.captures.corpus.heads import HeadMeans, HeadMeansByText
 from interp.captures.corpus.neurons import NeuronMoments
 from interp.captures.corpus.stream import stream
@@ -69,11 +71,13 @@ def test_single_texts_for_an_encoder_decoder_are_refused_by_name(tiny_named, nam
     model = tiny_named(name).model
     with pytest.raises(TextError, match="is an encoder-decoder: expected a second text"):
         stream(model, tiny_named(name).examples(), [HeadMeans()])
+    with pytest.raises(TextError, match="single texts came; an encoder-decoder reads pairs"):
+        stream(model, tiny_named(name).examples(), [StreamRank(model)])
     for what, run in (
-        ("neuron_mean, neuron_sd", lambda: stream(model, [], [NeuronMoments()])),
+        ("previous_examples", lambda: stream(model, [], [DecileExamples("previous")])),
         ("attention between words", lambda: list(word_attention(model, []))),
     ):
-        with pytest.raises(ModelUnsupported, match=rf"is an encoder-decoder.*{what}.*expected statistics of heads.*interp.capture"):
+        with pytest.raises(ModelUnsupported, match=rf"is an encoder-decoder.*{what}.*expected other statistics.*interp.capture"):
             run()
 
 

@@ -191,7 +191,39 @@ def test_a_mixture_and_an_encoder_decoder_have_their_pages(opened, tiny_run):
         expected = statistics.statistic(open_atlas(pairs), "entropy", stack)
         np.testing.assert_array_equal(numbers(traces(page, 0)[0]["z"]), expected.values)
         opened("head", pairs, head=f"{stack}L1H0")
-    opened("layer", pairs)
+
+
+@pytest.mark.parametrize("form", ["bart", "switch"])
+def test_neurons_and_layers_of_an_encoder_decoder_stack_by_stack(opened, tiny_run, form):
+    pairs = tiny_run(form)
+    atlas = open_atlas(pairs)
+    for stack, name in {"E": "encoder", "D": "decoder"}.items():
+        page = opened("neuron", pairs, stack=name, sort="neurons")
+        shown = page.text_input(key="neuron").value
+        values = statistics.statistic(atlas, "neuron_max", stack)
+        assert shown == statistics.ranked(values, 1, stack=stack)[0].site
+        one = neurons.neuron(atlas, shown)
+        standing = {each.name: each.value for each in neurons.standings(atlas, one)}
+        assert standing["neuron_max"] == pytest.approx(float(values.max()))
+        assert neurons.top_texts(atlas, one)[0].value == pytest.approx(float(values.max()))
+        assert not page.error
+        page = opened("overview", pairs, part="neurons", view="List", stack=name, **{"neurons-statistic": "neuron_mean"})
+        expected = statistics.ranked(statistics.statistic(atlas, "neuron_mean", stack), 50, stack=stack)
+        assert page.dataframe[0].value["site"].tolist() == [each.site for each in expected]
+        page = opened("layer", pairs, layer="1", stack=name)
+        assert f"The stream, {name}, at all depths" in [each.value for each in page.subheader]
+        assert not page.error
+    assert opened("neuron", pairs, neuron="EL0N3" if form == "bart" else "EL0N2").text_input(key="neuron").value.startswith("EL0N")
+    assert "is no neuron" in words(opened("neuron", pairs, neuron="L0H3"), "error")
+    for name in ("EL7N0", "L0N0", "DL0N99"):
+        assert "in an encoder E and a decoder D" in words(opened("neuron", pairs, neuron=name, stack="decoder"), "error")
+
+
+def test_the_way_to_a_layer_names_the_stack(opened, tiny_run):
+    pairs = tiny_run("bart")
+    for name, asked in {"neuron": {"neuron": "EL0N3"}, "head": {"head": "EL0H1"}}.items():
+        ways = [one.proto.query_string for one in opened(name, pairs, **asked).get("page_link")]
+        assert any("layer=0" in way and "stack=encoder" in way for way in ways)
 
 
 def test_what_a_run_lacks_is_said_with_the_way_to_get_it(opened, few):

@@ -9,8 +9,10 @@ import interp
 from interp import api
 from interp.captures import at_hand
 from interp.captures.atlas import neurons
-from interp.captures.one_neuron import promoted_by, strongest_at
+from interp.captures.one_neuron import along, promoted_by, strongest_at
+from interp.core.errors import ModelUnsupported
 from interp.dashboard.views.reading import TEXT
+from interp.texts.grammar.generate import generate
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +109,33 @@ def test_a_mixture_opens_on_its_experts():
 def test_an_encoders_neuron_promotes_nothing_and_says_so():
     page = opened("en-zh", view="One neuron", stack="encoder", neuron="EL1N3")
     assert "is the encoder's, which writes no tokens" in words(page, "info")
-    assert "neurons are not" in words(page, "info")
+
+
+@pytest.mark.parametrize(("stack", "neuron"), [("encoder", "EL1N3"), ("decoder", "DL2N7")])
+def test_an_encoder_decoders_neuron_over_pairs(stack, neuron, python_shown, tmp_path, monkeypatch):
+    """The best examples are tokens of the text that its stack reads: captures of these pairs have the same activations there."""
+    monkeypatch.chdir(tmp_path)
+    page = opened("en-zh", view="One neuron", stack=stack, neuron=neuron)
+    assert not page.error
+    model, pairs = api.load("en-zh"), generate(12, seed=0, split="confirmation")
+    atlas = at_hand.read_at_hand(model, tmp_path / "run")
+    assert (
+        f"with their Chinese translations: an idea of what it does, not a sample of language. 12 pairs, {atlas.n_tokens:,} tokens"
+        in words(page, "caption")
+    )
+    found = neurons.top_texts(atlas, neurons.neuron(atlas, neuron))
+    assert f"{found[0].value:.3f}" in chips(page)
+    for example in found[:3]:
+        seen = api.capture(model, pairs[example.text].text, target=pairs[example.text].translation.text)
+        assert float(along(seen, neuron)[example.pos]) == pytest.approx(example.value, abs=1e-4)
+        assert seen.row(neuron[0]).tokens[example.pos].strip() == example.tokens[example.at].strip()
+    python_shown.check()
+
+
+def test_no_target_is_made_up_for_a_model_that_does_not_know_the_translations(tiny_named, tmp_path):
+    with pytest.raises(ModelUnsupported, match=r"its tokenizer has no tokens for .*give the folder of a run over your own"):
+        at_hand.read_at_hand(tiny_named("t5").model, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_new_sentence_in_the_drawn_heat_map(seen):

@@ -1,6 +1,7 @@
 """What a profile holds of one head: its numbers among all others', its examples by tenths, its distances, what its OV circuit writes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def heads(atlas: Atlas) -> list[str]:
         return []
     found = []
     for stack in atlas.stacks:
-        values = atlas.read(name, stack=atlas.stacks.index(stack))
+        values = atlas.read(name, stack)
         there = np.argwhere(np.ones(values.shape, dtype=bool) if stack == "" else np.isfinite(values.values))
         found += [head_site(int(layer), int(head), stack) for layer, head in there]
     return found
@@ -103,7 +104,7 @@ def tenths(atlas: Atlas, head: str, name: str = "previous") -> list[Tenth]:
 
 def distances(atlas: Atlas, head: str) -> DataArray:
     """Mean weight of a head by distance: axis (distance_bin), from the farthest behind, without the ranges that no text reaches."""
-    whole = atlas.read("distance_histogram", **_all_heads(atlas, head))
+    whole = atlas.read("distance_histogram", _site(atlas, head).stack)
     used = np.flatnonzero((np.nan_to_num(whole.values) > 0).any(axis=(0, 1)))
     return _of_head(whole, head).isel(distance_bin=slice(used.min(), used.max() + 1)) if len(used) else _of_head(whole, head)
 
@@ -130,7 +131,7 @@ def writes(atlas: Atlas, head: str) -> list[Direction]:
     return [Direction(share=float(shares[at]), **{name: found[at] for name, found in lists.items()}) for at in there]
 
 
-def _listed(atlas: Atlas, name: str, places: dict[str, int]) -> list[Tokens]:
+def _listed(atlas: Atlas, name: str, places: dict[str, Any]) -> list[Tokens]:
     """The tokens of each direction with their numbers."""
     values, ids = atlas.read(name, **places).values, atlas.read(f"{name}_ids", **places).values
     return [tuple(zip(atlas.spelt(row), numbers[row >= 0].tolist(), strict=True)) for row, numbers in zip(ids, values, strict=True)]
@@ -147,14 +148,10 @@ def _site(atlas: Atlas, head: str) -> Site:
     return site
 
 
-def _places(atlas: Atlas, head: str) -> dict[str, int]:
+def _places(atlas: Atlas, head: str) -> dict[str, Any]:
     site = _site(atlas, head)
     assert site.index is not None  # it is a head
-    return {"stack": atlas.stacks.index(site.stack), "layer": site.layer, "head": site.index}
-
-
-def _all_heads(atlas: Atlas, head: str) -> dict[str, int]:
-    return {"stack": atlas.stacks.index(_site(atlas, head).stack)}
+    return {"stack": site.stack, "layer": site.layer, "head": site.index}
 
 
 def _of_head(result: DataArray, head: str) -> DataArray:

@@ -9,7 +9,8 @@ from interp.core.sites import Stack
 
 QUANTILES = (0.05, 0.5, 0.95)
 _WRITES = ("write_norm", "write_cosine", "write_final_cosine")
-_BY_DEPTH = ("lens_loss", "effective_rank", "rank_one_distance", "distance_to_one_token")
+LOSS = "lens_loss"
+_BY_DEPTH = (LOSS, "effective_rank", "rank_one_distance", "distance_to_one_token")
 Middle = tuple[DataArray, DataArray, DataArray]
 
 
@@ -33,19 +34,31 @@ def spread(atlas: Atlas, name: str, stack: Stack = "") -> Middle:
     return low, middle, high
 
 
-def sublayer_writes(atlas: Atlas) -> list[DataArray]:
-    """What is kept of each sublayer's write, axis (sublayer,): its norm, its cosines with the stream before and at the end."""
-    return [atlas.read(name) for name in _WRITES if atlas.has(name)]
+def sublayer_writes(atlas: Atlas, stack: Stack = "") -> list[DataArray]:
+    """What is kept of each sublayer's write, axis (sublayer,): its norm, its cosines with the stream before and at the end.
+
+    Over pairs those of the encoder "E"; of the decoder "D" with its cross-attention, which writes into the same stream.
+    """
+    return [_of_stream(atlas.read(name), stack) for name in _WRITES if atlas.has(name)]
 
 
-def by_depth(atlas: Atlas) -> list[DataArray]:
-    """What is kept of the stream at each depth, axis (depth,)."""
-    return [atlas.read(name) for name in _BY_DEPTH if atlas.has(name)]
+def _of_stream(writes: DataArray, stack: Stack) -> DataArray:
+    letters = {"": "L", "E": "E", "D": "DX", "X": "DX"}[stack]
+    chosen = [number for number, name in enumerate(writes.sublayer.values.tolist()) if name[0] in letters]
+    of_each = np.broadcast_to(writes.attrs["n"], writes.shape)[chosen]
+    return writes.isel(sublayer=chosen).assign_attrs(n=int(of_each.max(initial=0)))
 
 
-def expert_tokens(atlas: Atlas, layer: int) -> dict[int, tuple[tuple[str, float, float], ...]]:
+def by_depth(atlas: Atlas, stack: Stack = "") -> list[DataArray]:
+    """What is kept of the stream at each depth, axis (depth,); over pairs the loss is the decoder's."""
+    stream: Stack = "D" if stack == "X" else stack
+    found = [atlas.read(name, stream).reset_coords(drop=True) for name in _BY_DEPTH if atlas.has(name) and (name != LOSS or stack != "E")]
+    return [result.dropna("depth") if stack else result for result in found]
+
+
+def expert_tokens(atlas: Atlas, layer: int, stack: Stack = "") -> dict[int, tuple[tuple[str, float, float], ...]]:
     """The tokens that each expert of a layer gets most above its load: (token, share of its occurrences, occurrences above the load)."""
-    ids, shares, excess = (atlas.read(f"expert_token_{what}", layer=layer) for what in ("ids", "share", "excess"))
+    ids, shares, excess = (atlas.read(f"expert_token_{what}", stack, layer=layer) for what in ("ids", "share", "excess"))
     found = {}
     for expert in range(ids.sizes["expert"]):
         used = (ids.values[expert] >= 0) & (np.nan_to_num(excess.values[expert]) > 0)

@@ -11,7 +11,7 @@ import numpy as np
 from interp.captures.atlas import missing
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
-from interp.core.results import DataArray, Dataset, opened
+from interp.core.results import DataArray, Dataset, of_stack, opened
 from interp.core.sites import Stack
 
 RESULT, ABOUT = "profile.nc", "run.json"
@@ -76,12 +76,13 @@ class Atlas:
             raise DataError(f"{self.folder}: {said}")
         return self.profile[name]
 
-    def read(self, name: str, **places: Any) -> DataArray:
+    def read(self, name: str, stack: Stack | None = None, **places: Any) -> DataArray:
         """A part of a variable, by places along its axes: `read("entropy", layer=2)`; an axis that it does not have is left alone.
 
+        Args: stack: whose part, over pairs; None: all of them.
         Raises: DataError when the run has no such variable, or the file is damaged there; SiteError is the caller's to raise.
         """
-        variable = self.variable(name)
+        variable = self.variable(name) if stack is None else of_stack(self.variable(name), stack)
         chosen = variable.isel({axis: place for axis, place in places.items() if axis in variable.dims})
         try:
             return chosen.load()

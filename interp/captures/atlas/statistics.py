@@ -4,7 +4,7 @@ A variable with one number for each head is a statistic by its own name, "entrop
 "mass_on_mark.first", "dependent_to_head.obj".
 
     part             axes                      variables
-    heads            (layer, head)             [stack first over pairs]
+    heads            (layer, head)             [in all of them stack first, over pairs]
     neurons          (layer, neuron)           neuron_...         of dense FFNs
     shared neurons   (layer, neuron)           shared_neuron_...  of a mixture's shared experts
     expert neurons   (layer, expert, neuron)   expert_neuron_...
@@ -19,7 +19,7 @@ import numpy as np
 
 from interp.captures.atlas.opened import Atlas
 from interp.core.errors import DataError, SiteError
-from interp.core.results import DataArray
+from interp.core.results import DataArray, of_stack
 from interp.core.sites import Stack
 
 Part = Literal["heads", "neurons", "shared neurons", "expert neurons", "experts"]
@@ -98,14 +98,14 @@ def statistic(atlas: Atlas, name: str, stack: Stack = "") -> DataArray:
     Raises: DataError for a name that the profile does not hold; SiteError for a stack that it does not.
     """
     part_of(atlas, name)
-    place = _stack(atlas, stack)
-    return atlas.once(("statistic", name, stack), lambda: _statistic(atlas, name, place))
+    if stack not in atlas.stacks:
+        raise SiteError(f"stack {stack!r} came; this profile has {', '.join(map(repr, atlas.stacks))}")
+    return atlas.once(("statistic", name, stack), lambda: _statistic(atlas, name, stack))
 
 
-def _statistic(atlas: Atlas, name: str, stack: int) -> DataArray:
+def _statistic(atlas: Atlas, name: str, stack: Stack) -> DataArray:
     variable, _, label = name.partition(".")
-    found = atlas.whole(variable)
-    found = found.isel(stack=stack) if "stack" in found.dims else found
+    found = of_stack(atlas.whole(variable), stack)
     axis = next((str(axis) for axis in found.dims if axis in NAMED), None)
     if axis is None or not label:
         return _trimmed(found)
@@ -118,18 +118,13 @@ def _statistic(atlas: Atlas, name: str, stack: int) -> DataArray:
     return _trimmed(chosen).assign_attrs(long_name=f"{found.attrs.get('long_name', variable)}: {called}").rename(name)
 
 
-def _stack(atlas: Atlas, stack: Stack) -> int:
-    if stack not in atlas.stacks:
-        raise SiteError(f"stack {stack!r} came; this profile has {', '.join(map(repr, atlas.stacks))}")
-    return atlas.stacks.index(stack)
-
-
 def _trimmed(result: DataArray) -> DataArray:
-    """Without the axis `stack`, and without layers and heads that only another stack has."""
+    """Without the axis `stack`, and without layers, heads and neurons that only another stack has."""
     if "stack" not in result.coords:
         return result
-    result = result.dropna("layer", how="all") if result.notnull().any() else result
-    result = result.dropna("head", how="all") if "head" in result.dims and result.notnull().any() else result
+    if result.notnull().any():
+        for axis in ("layer", "head", "neuron"):
+            result = result.dropna(axis, how="all") if axis in result.dims else result
     return result.drop_vars("stack")
 
 

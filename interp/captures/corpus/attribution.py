@@ -27,12 +27,13 @@ SOURCE = "direct logit attribution with the final norm's scale held (Elhage et a
 class DirectLogits(Reducer):
     """Mean direct contribution of the embedding, each attention, each FFN, and the final biases to the next token's logit.
 
-    Args: model: a decoder with a linear readout.
+    Args: model: a decoder with a linear readout; beside an encoder, what cross-attention writes counts among the rest.
     Raises: ModelUnsupported, when it is made, where contributions are not defined, with the reason.
     """
 
     kinds = frozenset({"resid_pre", "attn_out", "mlp_out", "resid_post", "ln_final"})
     features = ("contributions",)
+    paired = True
 
     def __init__(self, model: Model):
         super().__init__(("direct_logits",))
@@ -41,12 +42,14 @@ class DirectLogits(Reducer):
             raise ModelUnsupported(f"{model.name} has no direct logits over a corpus, since {reason}")
         self.readout, self.last = Readout(model), model.anatomy.n_layers - 1
         self.unit = at_scale_one(self.readout.norm, model.anatomy.d_model)
-        self.sublayers = {(sublayer.layer, kind): name for name, kind, sublayer in sublayers_of(model)}
+        self.main = model.anatomy.main.stack
+        self.sublayers = sublayers_of(model.anatomy.main)
+        self.stacks = {stack for stack, _, _ in self.sublayers}
         self.components = ["embedding", *self.sublayers.values(), "final biases"]
 
     def begin(self, batch: Batch) -> None:
         super().begin(batch)
-        self.next = batch.ids[:, 1:].flatten()
+        self.next = batch.ids_of(self.main)[:, 1:].flatten()
         self.column = self.readout.columns(self.next)
         # The norm's linear part is its own transpose up to the order: weight first, then the mean is taken off.
         weighed = self.column * self.unit.gain.to(self.column.device)
@@ -54,13 +57,13 @@ class DirectLogits(Reducer):
         self._found: dict[str, torch.Tensor] = {}
 
     def at(self, point: Point, tensor: torch.Tensor) -> None:
-        if not len(self.next):
+        if not len(self.next) or point.stack not in self.stacks:
             return
         flat = tensor.detach()[:, :-1].flatten(0, -2)
         if point.kind == "resid_pre" and point.layer == 0:
             self._found["embedding"] = self._product(flat)
         elif point.kind in ("attn_out", "mlp_out"):
-            self._found[self.sublayers[point.layer, point.kind]] = self._product(flat)
+            self._found[self.sublayers[point.stack, point.layer, point.kind]] = self._product(flat)
         elif point.kind == "resid_post" and point.layer == self.last:
             self._end = flat
         elif point.kind == "ln_final":

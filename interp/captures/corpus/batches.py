@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 
+from interp.core.errors import TextError
+from interp.core.sites import Stack
 from interp.texts.example import Example
 
 MAX_TOKENS = 4096
@@ -46,6 +48,25 @@ class Batch:
         targets = tuple(text[1] for text in texts if isinstance(text, tuple))
         target_ids = _ids(targets, device) if targets else None
         return cls(numbers=numbers, examples=sources, ids=_ids(sources, device), targets=targets, target_ids=target_ids)
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The stacks that read a text of their own."""
+        return ("E", "D") if self.targets else ("",)
+
+    def texts_of(self, stack: Stack) -> tuple[Example, ...]:
+        """What a stack writes on: the decoder's rows for a decoder and its cross-attention, else the texts."""
+        return self.targets if stack in ("D", "X") else self.examples
+
+    def ids_of(self, stack: Stack) -> torch.Tensor:
+        """The token ids of `texts_of`. Axes: (batch, pos). Raises: TextError where a decoder's row is asked for and single texts came."""
+        if stack not in ("D", "X"):
+            return self.ids
+        if self.target_ids is None:
+            raise TextError(
+                "single texts came; an encoder-decoder reads pairs: expected (text, row of the decoder), as `rows_of` gives them"
+            )
+        return self.target_ids
 
     @property
     def n_tokens(self) -> int:

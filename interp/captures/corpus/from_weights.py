@@ -50,8 +50,6 @@ def neuron_promoted(model: Model) -> FromWeights:
     """The tokens that each neuron promotes (`promoted.promoted_tokens`). Raises: ModelUnsupported without a linear readout, or an FFN."""
     if not model.anatomy.linear_readout:
         raise ModelUnsupported(f"{model.name} has neurons that promote no tokens by their weights alone: its readout is not linear")
-    if model.anatomy.encoder_decoder:
-        raise ModelUnsupported(f"{model.name} is an encoder-decoder; a run over pairs keeps no neurons")
     return FromWeights(model, promoted.promoted_tokens, (*promoted.NAMES, promoted.TOKENS), "contributions")
 
 

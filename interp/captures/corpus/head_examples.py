@@ -13,10 +13,11 @@ import torch
 from interp.captures.corpus.heads import _OfHeads, by_layer, computed_by, of_heads
 from interp.captures.corpus.pattern_statistics import PatternStatistics
 from interp.captures.corpus.reducer import Reducer, part
+from interp.captures.corpus.stacked import most_by_stack
 from interp.captures.corpus.top import Top
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
-from interp.core.results import DataArray, Dataset
+from interp.core.results import DataArray, Dataset, counted
 from interp.measures.head_statistics import head_statistic_named
 from interp.measures.induction import SHIFTS
 from interp.models.points import Point
@@ -134,5 +135,7 @@ class InductionProfile(_OfHeads):
             "source": "Olsson et al. (2022); profile ours",
         }
         result = of_heads(sums / counts[..., None, :], dims, name=self.names[0], provenance=provenance, **about)
-        n = [int(count) for count in counts.reshape(-1, SHIFTS)[0].nan_to_num()]
-        return Dataset({self.names[0]: result.assign_attrs(n=n, computed_by=computed_by(self.totals.sums, self.shifts[0]))})
+        by_shift = [most_by_stack(self.totals.sums, f"n {name}") for name in self.shifts]
+        n = {stack: [of_shift[stack] for of_shift in by_shift] for stack in by_shift[0]}
+        result = result.assign_attrs(computed_by=computed_by(self.totals.sums, self.shifts[0]))
+        return Dataset({self.names[0]: counted(result, n)})

@@ -23,12 +23,12 @@ from typing import Any
 
 import torch
 
-from interp.captures.corpus.heads import STACKS, of_heads
+from interp.captures.corpus.heads import of_heads
 from interp.captures.corpus.promoted import norms_after
 from interp.core.errors import ModelUnsupported
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset
-from interp.core.sites import Stack
+from interp.core.sites import STACKS, Stack
 from interp.measures.ov import SOURCE, copying, directions, own_logit, shares
 from interp.measures.promoted import promoted
 from interp.models.anatomy import Sublayer

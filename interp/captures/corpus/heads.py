@@ -6,19 +6,17 @@ where a stack has no such layer or head, and in "X" where a statistic compares p
 
 from collections.abc import Hashable, Mapping
 
-import numpy as np
 import torch
 
 from interp.captures.corpus.pattern_statistics import BLOCKS, KERNEL, PatternStatistics
 from interp.captures.corpus.reducer import Reducer, part
+from interp.captures.corpus.stacked import most_by_stack, places, stacked
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
-from interp.core.results import DataArray, Dataset, labelled
-from interp.core.sites import Stack, head_site
+from interp.core.results import DataArray, Dataset, counted, labelled
+from interp.core.sites import STACKS, head_site
 from interp.measures.head_statistics import HEAD_STATISTICS, HeadStatistic, head_statistic_named
 from interp.models.points import Point
-
-STACKS: tuple[Stack, ...] = ("E", "D", "X")
 
 
 class _OfHeads(Reducer):
@@ -73,8 +71,7 @@ class HeadMeans(_OfHeads):
     def _variable(self, name: str, provenance: Provenance) -> DataArray:
         sums, counts = (by_layer(self.totals.sums, each) for each in (name, f"n {name}"))
         dims = ["layer", "head"] if counts.ndim == 1 else ["stack", "layer", "head"]
-        n = counts[0] if counts.ndim == 1 else counts[:, 0].nansum()
-        return self.labelled(name, sums / counts[..., None], dims, provenance).assign_attrs(n=int(n))
+        return counted(self.labelled(name, sums / counts[..., None], dims, provenance), most_by_stack(self.totals.sums, f"n {name}"))
 
 
 class HeadMeansByText(_OfHeads):
@@ -98,8 +95,8 @@ class HeadMeansByText(_OfHeads):
         texts = {key: torch.stack([rows[number] for number in self.numbers], dim=-1) for key, rows in self.totals.rows.items()}
         values, counts = by_layer(texts, name).movedim(-1, 0), by_layer(self.totals.sums, f"n {name}")
         dims = ["batch", "layer", "head"] if counts.ndim == 1 else ["batch", "stack", "layer", "head"]
-        n = counts[0] if counts.ndim == 1 else counts[:, 0].nansum()
-        return self.labelled(name, values, dims, provenance).assign_coords(batch=self.numbers).assign_attrs(n=int(n))
+        result = self.labelled(name, values, dims, provenance).assign_coords(batch=self.numbers)
+        return counted(result, most_by_stack(self.totals.sums, f"n {name}"))
 
     @property
     def numbers(self) -> list[int]:
@@ -118,21 +115,9 @@ def _known(name: str) -> bool:
 def by_layer(parts: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
     """A statistic's parts, layer by layer. Axes: (layer, ...those of a part), or (stack, layer, ...) where the model has several stacks.
 
-    Stacks stand in the order E, D, X; a layer that a stack does not have, and heads that it does not have, are nan.
+    A layer that a stack does not have, and heads that it does not have, are nan.
     """
-    found: dict[str, dict[int, torch.Tensor]] = {}
-    for key, values in parts.items():
-        kept, _, place = key.rpartition(" ")
-        stack, _, layer = place.partition("L")
-        if kept == name and layer.isdigit():
-            found.setdefault(stack, {})[int(layer)] = values.double()
-    if set(found) == {""}:
-        return torch.stack([found[""][layer] for layer in sorted(found[""])])
-    stacks = [torch.stack([layers[layer] for layer in sorted(layers)]) for layers in (found.get(stack, {}) for stack in STACKS) if layers]
-    whole = torch.full((len(STACKS), *np.max([stack.shape for stack in stacks], axis=0)), torch.nan, dtype=torch.float64)
-    for number, values in zip([number for number, stack in enumerate(STACKS) if stack in found], stacks, strict=True):
-        whole[number][tuple(slice(size) for size in values.shape)] = values
-    return whole
+    return stacked({place: values.double() for place, values in places(parts, name).items()})
 
 
 def of_heads(values: torch.Tensor, dims: list[str], **about) -> DataArray:

@@ -13,6 +13,7 @@ import torch
 from interp.captures.corpus.batches import Batch
 from interp.core.axes import check_axes
 from interp.core.errors import DataError
+from interp.core.sites import Stack
 from interp.texts.example import Example
 from interp.texts.words import Word
 
@@ -41,9 +42,14 @@ class Scheme:
         if not self.labels or len(set(self.labels)) < len(self.labels):
             raise DataError(f"labels {self.labels} came; expected at least one, and each once")
 
-    def of_batch(self, batch: Batch) -> torch.Tensor:
-        """Each token's label, -1 for none. Axis: the batch's tokens counted through."""
-        return torch.tensor([label for example in batch.examples for label in self.of(example)], device=batch.ids.device)
+    def of_batch(self, batch: Batch, stack: Stack = "") -> torch.Tensor:
+        """Each token's label, -1 for none. Axis: the batch's tokens counted through, of the texts that a stack writes on."""
+        return torch.tensor([label for example in batch.texts_of(stack) for label in self.of(example)], device=batch.ids.device)
+
+    def one_hot(self, batch: Batch) -> dict[Stack, torch.Tensor]:
+        """The labels of each stack's tokens as 0 and 1. Axes: (token, label)."""
+        n = len(self.labels)
+        return {stack: torch.nn.functional.one_hot(self.of_batch(batch, stack) + 1, n + 1)[:, 1:].float() for stack in batch.stacks}
 
 
 def _by_word(name: str, labels: Sequence[str], told: Callable[[Word], str]) -> Scheme:

@@ -54,28 +54,29 @@ class NeuronExamples(NeuronReducer):
         self.numbers = torch.tensor(batch.numbers, device=batch.ids.device)
 
     def take(self, fired: Fired) -> None:
+        ids = self.batch.ids_of(fired.point.stack)
         for expert, (tokens, values, maxima) in enumerate(zip(fired.tokens, fired.values, fired.maxima, strict=True)):
             kept = self.totals.top.setdefault(part(f"{fired.sort}top {expert}", fired.point), self._nothing(values))
             if not len(values):
                 continue
             if kept.full:
                 neurons, found, rows = above(values, kept.limits(self.batch.numbers[0]).to(values.device), self.k, maxima)
-                kept.take(neurons.cpu(), self._placed(found, torch.where(rows < 0, -1, tokens[rows])))
+                kept.take(neurons.cpu(), self._placed(found, torch.where(rows < 0, -1, tokens[rows]), ids))
                 continue
             for neurons in kept.takes(maxima.amax(0), self.batch.numbers[0]).split(_CHUNK):
                 found, rows = largest(values, self.k, neurons, maxima)
-                kept.take(neurons.cpu(), self._placed(found, tokens[rows]))
+                kept.take(neurons.cpu(), self._placed(found, tokens[rows], ids))
 
     def _nothing(self, values: torch.Tensor) -> Top:
         return Top.nothing(values.shape[1], self.k, self.before + 1 + self.after)
 
-    def _placed(self, values: torch.Tensor, tokens: torch.Tensor) -> Top:
-        """With their texts, places and windows. `tokens`: places in the batch counted through, -1 for none, (neuron, rank)."""
-        length, none = self.batch.ids.shape[1], tokens < 0
+    def _placed(self, values: torch.Tensor, tokens: torch.Tensor, ids: torch.Tensor) -> Top:
+        """With their texts, places and windows. `tokens`: places in `ids` counted through, -1 for none, (neuron, rank)."""
+        length, none = ids.shape[1], tokens < 0
         texts, positions = tokens.clamp_min(0) // length, tokens.clamp_min(0) % length
         places = positions[..., None] + torch.arange(-self.before, self.after + 1, device=tokens.device)
-        ids = self.batch.ids[texts[..., None], places.clamp(0, length - 1)]
-        windows = ids.masked_fill((places < 0) | (places >= length) | none[..., None], -1).int()
+        around = ids[texts[..., None], places.clamp(0, length - 1)]
+        windows = around.masked_fill((places < 0) | (places >= length) | none[..., None], -1).int()
         numbers, positions = (one.masked_fill(none, -1).cpu() for one in (self.numbers[texts], positions))
         return Top(values=values.cpu(), numbers=numbers, positions=positions, windows=windows.cpu())
 
@@ -103,7 +104,7 @@ class NeuronExamples(NeuronReducer):
         ]  # fmt: skip
 
     def _field(self, field: str, sort: Sort) -> torch.Tensor:
-        """One field of all layers; axes (layer, [expert,] neuron, rank, ...)."""
+        """One field of all layers; axes ([stack,] layer, [expert,] neuron, rank, ...)."""
         by_layer: dict[str, dict[int, torch.Tensor]] = {}
         for key, top in self.totals.top.items():
             name, expert, layer = key.split(" ")

@@ -15,6 +15,7 @@ from interp.captures.corpus.fired import Fired, Sort
 from interp.captures.corpus.labels import Scheme
 from interp.captures.corpus.neurons import NeuronReducer
 from interp.captures.corpus.reducer import part
+from interp.captures.corpus.stacked import places, stacked
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset
@@ -33,18 +34,19 @@ class NeuronLabels(NeuronReducer):
 
     def begin(self, batch: Batch) -> None:
         super().begin(batch)
-        places = self.scheme.of_batch(batch)
-        self.one_hot = torch.nn.functional.one_hot(places + 1, len(self.scheme.labels) + 1)[:, 1:].float()
+        self.one_hot = self.scheme.one_hot(batch)
 
     def take(self, fired: Fired) -> None:
+        one_hot = self.one_hot[fired.point.stack]
+
         def counted(tokens: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-            return self.one_hot[tokens].sum(0)
+            return one_hot[tokens].sum(0)
 
         def summed(tokens: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-            return values.T @ self.one_hot[tokens]
+            return values.T @ one_hot[tokens]
 
         def active(tokens: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-            return (values > 0).float().T @ self.one_hot[tokens]
+            return (values > 0).float().T @ one_hot[tokens]
 
         for name, of in {"by": summed, "active_by": active}.items():
             self.totals.add(part(f"{fired.sort}{name}", fired.point), fired.each(of))
@@ -52,12 +54,12 @@ class NeuronLabels(NeuronReducer):
 
     def result(self, provenance: Provenance) -> Dataset:
         """The variables of each sort of neurons. Raises: DataError when no token of the corpus had a label."""
-        if not any(values.any() for name, values in self.totals.sums.items() if "labels L" in name):
+        if not any(values.any() for name, values in self.totals.sums.items() if "labels " in name):
             raise DataError(f"no token has a label {self.scheme.name!r}; expected {self.scheme.needs}")
         return super().result(provenance)
 
     def tables(self, sort: Sort, provenance: Provenance) -> Sequence[DataArray]:
-        """Axes (layer, neuron, upos), nan where a label did not occur; the selectivity of the shares is (layer, neuron).
+        """Axes ([stack,] layer, neuron, upos), nan where a label did not occur; the selectivity of the shares is (layer, neuron).
 
         The last axis has the scheme's name. The attribute `n_by_label` holds how many tokens had each label (in a mixture of all
         experts together, in the layer with most).
@@ -72,17 +74,15 @@ class NeuronLabels(NeuronReducer):
         share = self.labelled(shares, self.names[1], sort, axis, long_name=f"share of tokens above 0 {of}", units="share", **about)
         index = f"selectivity among {self.scheme.name} labels"
         selective = self.labelled(selectivity(shares), self.names[2], sort, long_name=index, units="1", source=SOURCE, **about)
-        n_by_label = self._n_by_label(counts)
+        n_by_label = self._n_by_label(counts, sort)
         return [*(table.assign_coords(coords).assign_attrs(n_by_label=n_by_label) for table in (mean, share)), selective]
 
     def _counts(self, sort: Sort) -> torch.Tensor:
-        """Tokens with each label: (layer, [expert,] 1, label)."""
-        found = {int(key.rpartition("L")[2]): n for key, n in self.totals.sums.items() if key.rpartition(" ")[0] == f"{sort}labels"}
-        like = next(iter(found.values()))
-        layers = range(int(self.totals.largest["layers"]))
-        return torch.stack([found.get(layer, torch.zeros_like(like)) for layer in layers])
+        """Tokens with each label: ([stack,] layer, [expert,] 1, label)."""
+        return stacked(places(self.totals.sums, f"{sort}labels"), (self.n_layers,), fill=0)
 
-    def _n_by_label(self, counts: torch.Tensor) -> np.ndarray:
-        """Of all experts together, in the layer with most."""
-        by_layer = counts.flatten(1, -2).sum(1)
-        return by_layer.amax(0).long().numpy()
+    def _n_by_label(self, counts: torch.Tensor, sort: Sort) -> np.ndarray:
+        """Of all experts together, in the layer with most; over pairs of both stacks together."""
+        of_layers = counts.squeeze(-2).sum(-2) if sort == "expert_" else counts.squeeze(-2)
+        most = of_layers.amax(-2)
+        return most.reshape(-1, most.shape[-1]).sum(0).long().numpy()

@@ -2,7 +2,8 @@
 
 Results stand by where the neurons are: `neuron_mean` (layer, neuron) of dense FFNs, `expert_neuron_mean` (layer, expert, neuron) of a
 mixture's experts, each over the tokens that the router sent to it, `shared_neuron_mean` (layer, neuron) of its shared experts. A model
-may have all three; layers that have none of a sort, and places past the width of a narrower layer, hold nan.
+may have all three; layers that have none of a sort, and places past the width of a narrower layer, hold nan. Over an encoder-decoder's
+pairs an axis `stack` stands before: "E" over the tokens of what is read, "D" over those of the decoder's rows; "X" has no neurons.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,11 @@ import torch
 
 from interp.captures.corpus.fired import SORTS, Fired, Sort
 from interp.captures.corpus.reducer import Reducer, part
+from interp.captures.corpus.stacked import Place, axes, most_by_stack, places, stacked
 from interp.core.errors import CheckFailed
 from interp.core.provenance import Provenance
-from interp.core.results import DataArray, Dataset, labelled
+from interp.core.results import DataArray, Dataset, counted, labelled
+from interp.core.sites import STACKS
 from interp.measures.histograms import bin_edges, log_histogram
 from interp.measures.moments import n_active, squares
 
@@ -31,6 +34,7 @@ class NeuronReducer(Reducer):
 
     kinds = frozenset({"neurons"})
     features = ("neurons",)
+    paired = True
 
     def fire(self, fired: Fired) -> None:
         if not fired.finite:
@@ -50,42 +54,39 @@ class NeuronReducer(Reducer):
 
     def result(self, provenance: Provenance) -> Dataset:
         """The variables of each sort of neurons that the model has, under their names (see the module)."""
-        sorts: list[Sort] = [sort for sort in SORTS if any(name.startswith(f"{sort}n L") for name in self.totals.sums)]
+        sorts: list[Sort] = [sort for sort in SORTS if places(self.totals.sums, f"{sort}n")]
         return Dataset({table.name: table for sort in sorts for table in self.tables(sort, provenance)})
 
     def table(self, parts: Mapping[str, torch.Tensor], name: str, sort: Sort, fill: float | int = torch.nan) -> torch.Tensor:
-        """Parts by layer, one on another: axes (layer, [expert,] neuron, ...), `fill` where a layer has none or fewer."""
-        found = {int(key.rpartition("L")[2]): values for key, values in parts.items() if key.rpartition(" ")[0] == f"{sort}{name}"}
-        return by_layer(found, sort, int(self.totals.largest["layers"]), int(self.totals.largest["width"]), fill)
+        """Parts by layer, one on another: axes ([stack,] layer, [expert,] neuron, ...), `fill` where a layer has none or fewer."""
+        return neuron_table(places(parts, f"{sort}{name}"), sort, self.n_layers, int(self.totals.largest["width"]), fill)
+
+    @property
+    def n_layers(self) -> int:
+        """Layers up to the last that has neurons of any sort."""
+        return int(self.totals.largest["layers"])
 
     def n(self, sort: Sort) -> torch.Tensor:
-        """Tokens that were seen. Axes: (layer, 1), with experts (layer, expert, 1); nan in layers that have none of this sort."""
-        found = {key.rpartition("L")[2]: n for key, n in self.totals.sums.items() if key.rpartition(" ")[0] == f"{sort}n"}
-        like = next(iter(found.values()))
-        layers = range(int(self.totals.largest["layers"]))
-        return torch.stack([found.get(str(layer), torch.full_like(like, torch.nan)) for layer in layers])[..., None]
+        """Tokens that were seen. Axes: ([stack,] layer, 1), with experts (..., expert, 1); nan in layers that have none of this sort."""
+        return stacked(places(self.totals.sums, f"{sort}n"), (self.n_layers,))[..., None]
 
     def labelled(self, values: torch.Tensor, name: str, sort: Sort, more: Sequence[str] = (), **about: Any) -> DataArray:
-        """A variable of one sort of neurons; `more` axes follow (layer, [expert,] neuron); attribute n: tokens, of all experts together."""
-        return of_sort(values, name, sort, more, **about).assign_attrs(n=int(self.n(sort).flatten(1).sum(1).nan_to_num().max()))
+        """A variable of one sort of neurons; `more` axes follow those of `of_sort`; attribute n: tokens, of all experts together."""
+        together = {key: n.sum() for key, n in self.totals.sums.items() if key.startswith(f"{sort}n ")}
+        return counted(of_sort(values, name, sort, more, **about), most_by_stack(together, f"{sort}n"))
 
 
 def of_sort(values: torch.Tensor, name: str, sort: Sort, more: Sequence[str] = (), *, long_name: str, **about: Any) -> DataArray:
-    """A labelled variable of one sort of neurons, under its name; axes (layer, [expert,] neuron) and `more`."""
-    dims = ["layer", *(["expert"] if sort == "expert_" else []), "neuron", *more]
+    """A labelled variable of one sort of neurons, under its name; axes ([stack,] layer, [expert,] neuron) and `more`."""
+    dims = axes(values, ["layer", *(["expert"] if sort == "expert_" else []), "neuron", *more])
     kept: Any = values if values.is_floating_point() else values.numpy()
-    return labelled(kept, dims, name=f"{sort}{name}", long_name=long_name + (f", {SORTS[sort]}" if sort else ""), **about)
+    result = labelled(kept, dims, name=f"{sort}{name}", long_name=long_name + (f", {SORTS[sort]}" if sort else ""), **about)
+    return result.assign_coords(stack=list(STACKS)) if "stack" in dims else result
 
 
-def by_layer(found: Mapping[int, torch.Tensor], sort: Sort, n_layers: int, width: int, fill: float | int = torch.nan) -> torch.Tensor:
+def neuron_table(found: Mapping[Place, torch.Tensor], sort: Sort, n_layers: int, width: int, fill: float | int = torch.nan) -> torch.Tensor:
     """Tables ([expert,] neuron, ...) of some layers, one on another, each as wide as the widest, `fill` where there is nothing."""
-    like = next(iter(found.values()))
-    axis = 1 if sort == "expert_" else 0
-    sizes = (n_layers, *like.shape[:axis], width, *like.shape[axis + 1 :])
-    table = torch.full(sizes, fill, dtype=like.dtype)
-    for layer, values in found.items():
-        table[layer].narrow(axis, 0, values.shape[axis]).copy_(values)
-    return table
+    return stacked(found, (n_layers, 0, width) if sort == "expert_" else (n_layers, width), fill)
 
 
 class NeuronMoments(NeuronReducer):

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from interp.captures.corpus.fired import SORTS, Sort
-from interp.captures.corpus.neurons import by_layer, of_sort
+from interp.captures.corpus.neurons import neuron_table, of_sort
+from interp.captures.corpus.stacked import Place
 from interp.core.errors import ModelUnsupported
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset, labelled
@@ -35,7 +36,7 @@ def promoted_tokens(model: Model, k: int = 10) -> Dataset:
     """The k tokens that each neuron promotes most, and the k that it suppresses most.
 
     Args:
-        model: with a linear readout; in an encoder-decoder its decoder's neurons are meant.
+        model: with a linear readout; in an encoder-decoder its decoder's neurons are meant, and an axis `stack` stands before.
         k: tokens of each sort.
     Returns: neuron_promoted, neuron_suppressed (layer, neuron, rank): effect on the logit at activation 1 and scale 1, the largest
         first, nan where a layer has none; neuron_promoted_ids, neuron_suppressed_ids, -1 there; neuron_promoted_tokens (d_vocab,): how
@@ -57,31 +58,32 @@ def promoted_tokens(model: Model, k: int = 10) -> Dataset:
     model.require("contributions")
     provenance = Provenance(model=model.name, fingerprint=model.fingerprint, data="weights")
     found = {sort: _by_layer(model, sort, k) for sort in SORTS}
-    width = max((each[0].shape[0] for layers in found.values() for of_layer in layers.values() for each in of_layer), default=0)
-    if not width:
+    widths = [each[0].shape[0] for layers in found.values() for of_layer in layers.values() for each in of_layer]
+    if not widths:
         raise ModelUnsupported(f"{model.name} has no FFN, and so no neurons")
+    width = max(*widths, *(sublayer.n_neurons for sublayer in model.anatomy.sublayers()))  # an encoder's as well
     tables = [table for sort, layers in found.items() if layers for table in _tables(model, sort, layers, width, provenance)]
     return Dataset({table.name: table for table in [*tables, _spelt(model, tables, provenance)]})
 
 
-_Found = dict[int, list[tuple[torch.Tensor, ...]]]
+_Found = dict[Place, list[tuple[torch.Tensor, ...]]]
 
 
 def _by_layer(model: Model, sort: Sort, k: int) -> _Found:
-    """Effects and ids of what is promoted and suppressed, (neuron, rank), by layer and expert."""
+    """Effects and ids of what is promoted and suppressed, (neuron, rank), by stack, layer and expert."""
     found: _Found = {}
     for sublayer, W_out in _weights(model, sort):
-        found.setdefault(sublayer.layer, []).append(ranked(model, sublayer, W_out, k))
+        found.setdefault((sublayer.stack, sublayer.layer), []).append(ranked(model, sublayer, W_out, k))
     return found
 
 
 def _tables(model: Model, sort: Sort, found: _Found, width: int, provenance: Provenance) -> list[DataArray]:
-    tables = []
+    tables, n_layers = [], max(stack.n_layers for stack in model.anatomy.stacks.values())
     for number, name in enumerate(NAMES):
-        parts = {layer: [each[number] for each in of_layer] for layer, of_layer in found.items()}
-        stacked = {layer: torch.stack(each) if sort == "expert_" else each[0] for layer, each in parts.items()}
+        parts = {place: [each[number] for each in of_layer] for place, of_layer in found.items()}
+        together = {place: torch.stack(each) if sort == "expert_" else each[0] for place, each in parts.items()}
         ids = name.endswith("_ids")
-        values = by_layer(stacked, sort, model.anatomy.n_layers, width, fill=-1 if ids else torch.nan)
+        values = neuron_table(together, sort, n_layers, width, fill=-1 if ids else torch.nan)
         long_name = f"{'ids of tokens' if ids else 'effect on the logits of those'} that each neuron {name.split('_')[1]}"
         units = "1" if ids else "logits per activation"
         about: dict[str, Any] = {"long_name": long_name, "units": units, "source": SOURCE, "provenance": provenance}

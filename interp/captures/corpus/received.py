@@ -15,6 +15,7 @@ from interp.captures.corpus.sweep import Rows
 from interp.core.errors import DataError
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset
+from interp.core.sites import Stack
 from interp.measures.head_statistics import head_statistic_named
 from interp.measures.per_query import OneKey
 from interp.models.points import Point
@@ -100,10 +101,7 @@ class KeyMass(_OfKeys):
         self.scheme = scheme
 
     def attend(self, point: Point, statistics: PatternStatistics) -> None:
-        if point.stack == "D":
-            labels = torch.tensor([label for example in self.batch.targets for label in self.scheme.of(example)])
-        else:
-            labels = self.scheme.of_batch(self.batch).cpu()
+        labels = self.scheme.of_batch(self.batch, _read_by(point.stack)).cpu()
         received = statistics.take(self.taking).cpu().transpose(0, 1).flatten(1)
         sums = torch.zeros(len(received), len(self.scheme.labels) + 1, dtype=torch.float64).index_add_(1, labels + 1, received)
         self.totals.add(part(self.names[0], point), sums[:, 1:])
@@ -167,7 +165,7 @@ class MostAttendedKeys(_OfKeys):
 
     def attend(self, point: Point, statistics: PatternStatistics) -> None:
         keys = statistics.take(self.taking).transpose(0, 1).flatten(1).cpu()
-        ids = (self.batch.target_ids if point.stack == "D" else self.batch.ids).cpu()  # type: ignore[union-attr]
+        ids = self.batch.ids_of(_read_by(point.stack)).cpu()
         text = torch.arange(len(ids)).repeat_interleave(statistics.call.shape[2])
         tokens = torch.where(keys >= 0, ids[text, keys.clamp_min(0)], -1)
         for name, found, size in (("tokens", tokens, self.d_vocab), ("places", keys.clamp_max(POSITIONS), POSITIONS + 1)):
@@ -233,6 +231,11 @@ class ArgmaxHits(_OfKeys):
             about = {"long_name": f"attends most to: {head_statistic_named(name).long_name.removeprefix('weight on ')}", "units": "share"}
             found[f"{name}_hits"] = self._of_heads(shares, (), provenance, name=f"{name}_hits", **about)
         return Dataset(found)
+
+
+def _read_by(stack: Stack) -> Stack:
+    """The stack whose tokens the keys are: in cross-attention the encoder's."""
+    return "E" if stack == "X" else stack
 
 
 def marks() -> Scheme:

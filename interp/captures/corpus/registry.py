@@ -45,7 +45,6 @@ class Group:
         by_default: kept when nothing is asked for.
         rare: most models have no such part, so that its absence is not told.
         annotated: only texts with words and parts of speech have it, as of a treebank.
-        weights: read off the model itself, so that it is there over pairs of texts as well.
     """
 
     make: Callable[[Model], Reducer]
@@ -53,7 +52,6 @@ class Group:
     by_default: bool = False
     rare: bool = False
     annotated: bool = False
-    weights: bool = False
 
 
 GROUPS: Mapping[str, Group] = {
@@ -81,9 +79,9 @@ GROUPS: Mapping[str, Group] = {
     "rank": Group(make=StreamRank, feature="stream"),
     "lens_loss": Group(make=LensLoss, feature="stream"),
     "direct_logits": Group(make=DirectLogits, feature="contributions"),
-    "head_writes": Group(make=writes, feature="contributions", weights=True),
-    "neuron_promoted": Group(make=neuron_promoted, feature="contributions", weights=True),
-    "vocabulary": Group(make=vocabulary, feature="capture", weights=True),
+    "head_writes": Group(make=writes, feature="contributions"),
+    "neuron_promoted": Group(make=neuron_promoted, feature="contributions"),
+    "vocabulary": Group(make=vocabulary, feature="capture"),
 }
 
 
@@ -128,8 +126,6 @@ def _of_heads(name: str) -> bool:
 
 def _missing(model: Model, group: Group) -> str:
     """Why a model does not allow a group; "" when it does."""
-    if model.anatomy.encoder_decoder and group.feature != "patterns" and not group.weights:
-        return "the model is an encoder-decoder, over whose pairs the heads are measured"
     if reason := cannot_stream(model.anatomy).get(group.feature):
         return reason
     for checked in rests_on(model.anatomy) if group.feature == "neurons" else (group.feature,):

@@ -17,7 +17,8 @@ from interp.captures.corpus.batches import Batch
 from interp.captures.corpus.reducer import Reducer
 from interp.core.provenance import Provenance
 from interp.core.results import DataArray, Dataset, labelled
-from interp.models.anatomy import Sublayer
+from interp.core.sites import Stack
+from interp.models.anatomy import StackAnatomy
 from interp.models.model import Model
 from interp.models.points import Point
 from interp.models.readout import cannot_stream_residual
@@ -29,27 +30,32 @@ _ABOUT = {
 }
 
 
-def sublayers_of(model: Model) -> list[tuple[str, str, Sublayer]]:
-    """The sublayers in the order in which they write: name for people ("L0 attention"), kind of its point, and itself."""
-    told = {"attn": ("attention", "attn_out"), "mlp": ("FFN", "mlp_out")}
-    every = [sublayer for layer in model.anatomy.main.layers for sublayer in layer if sublayer.kind in told]
-    return [(f"L{sublayer.layer} {told[sublayer.kind][0]}", told[sublayer.kind][1], sublayer) for sublayer in every]
+Writer = tuple[Stack, int, str]
+"""Stack, layer, and the kind of point at which a sublayer shows what it writes."""
+
+
+def sublayers_of(stack: StackAnatomy) -> dict[Writer, str]:
+    """The sublayers of a stack in the order in which they write, and their names for people ("L0 attention", "XL0 attention")."""
+    told = {"attn": ("attention", "attn_out"), "cross": ("attention", "attn_out"), "mlp": ("FFN", "mlp_out")}
+    every = [sublayer for layer in stack.layers for sublayer in layer]
+    return {(one.stack, one.layer, told[one.kind][1]): f"{one.stack}L{one.layer} {told[one.kind][0]}" for one in every}
 
 
 class SublayerWrites(Reducer):
     """Norm and direction of what each sublayer writes. Holds what a batch's sublayers wrote until its end, for the final direction.
 
-    Args: model: with one stack.
+    Over pairs the sublayers of the encoder come first; the decoder's writes and those of its cross-attention go into one stream.
     """
 
     kinds = frozenset({"resid_pre", "resid_mid", "attn_out", "mlp_out", "resid_post"})
     features = ("stream",)
+    paired = True
 
     def __init__(self, model: Model):
         missing = cannot_stream_residual(model.anatomy)
         super().__init__(tuple(name for name in _ABOUT if name not in missing))
-        self.sublayers = {(sublayer.layer, kind): name for name, kind, sublayer in sublayers_of(model)}
-        self.last = model.anatomy.n_layers - 1
+        self.sublayers = {writer: name for stack in model.anatomy.stacks.values() for writer, name in sublayers_of(stack).items()}
+        self.ends = {(stack.stack, stack.n_layers - 1) for stack in model.anatomy.stacks.values()}
 
     def begin(self, batch: Batch) -> None:
         super().begin(batch)
@@ -60,8 +66,8 @@ class SublayerWrites(Reducer):
         if point.kind in ("resid_pre", "resid_mid"):
             self._before = flat
         elif point.kind != "resid_post":
-            self._write(self.sublayers[point.layer, point.kind], flat)
-        elif point.layer == self.last and "write_final_cosine" in self.names:
+            self._write(self.sublayers[point.stack, point.layer, point.kind], flat)
+        elif (point.stack, point.layer) in self.ends and "write_final_cosine" in self.names:
             for name in list(self._held):
                 self._add("write_final_cosine", name, _cosines(self._held.pop(name), flat))
 
@@ -76,7 +82,8 @@ class SublayerWrites(Reducer):
         self.totals.add(f"{what} {name}", values.double().sum())
 
     def result(self, provenance: Provenance) -> Dataset:
-        """Each mean over tokens, axis (sublayer,); write_final_cosine not in post-norm models."""
+        """Each mean over tokens, axis (sublayer,), n a list where the stacks read unequally many; write_final_cosine not in post-norm
+        models."""
         return Dataset({what: self._variable(what, provenance) for what in self.names})
 
     def _variable(self, what: str, provenance: Provenance) -> DataArray:
@@ -84,7 +91,8 @@ class SublayerWrites(Reducer):
         values = torch.stack([sums[f"{what} {name}"] / sums[f"n {name}"] for name in names])
         long_name, units = _ABOUT[what]
         about: dict[str, Any] = {"long_name": long_name, "units": units, "provenance": provenance, "coords": {"sublayer": names}}
-        return labelled(values, ["sublayer"], name=what, **about).assign_attrs(n=int(sums[f"n {names[0]}"]))
+        n = [int(sums[f"n {name}"]) for name in names]
+        return labelled(values, ["sublayer"], name=what, **about).assign_attrs(n=n if len(set(n)) > 1 else n[0])
 
 
 def _cosines(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -43,10 +43,8 @@ class _Fold:
 
     def attend(self, point: Point, call: AttentionCall) -> None:
         looking = [reducer for reducer in self.reducers if "pattern" in reducer.kinds]
-        ids = self.batch.target_ids if point.stack in ("D", "X") else self.batch.ids
-        assert ids is not None
         asked = dict.fromkeys(each for reducer in looking for each in reducer.asks(point))
-        statistics = PatternStatistics(call, ids, self.model.W_O(point.layer, point.stack), asked)
+        statistics = PatternStatistics(call, self.batch.ids_of(point.stack), self.model.W_O(point.layer, point.stack), asked)
         if not statistics.finite:
             raise CheckFailed(f"{self.model.name}: attention in layer {point.layer} is not finite on this text; load the model in float32")
         for reducer in looking:
@@ -99,7 +97,7 @@ def stream(
         progress: called after each batch with the tokens in it.
     Returns: the reducers' results in one dataset, with provenance; attribute n_texts.
     Raises: DataError for an empty corpus, or two reducers with results of one name; TextError for a text where a pair is expected, or a
-        pair where a text is; ModelUnsupported for anything but head statistics of an encoder-decoder; CheckFailed when the
+        pair where a text is; ModelUnsupported for what is kept of one stack only, in an encoder-decoder; CheckFailed when the
         model has no patterns or neuron moments to give (see `cannot_stream`), or attention is not finite.
     """
     check_streams(model, reducers)
@@ -131,14 +129,14 @@ def refuse_pairs(model: Model, what: str) -> None:
     if model.anatomy.encoder_decoder:
         raise ModelUnsupported(
             f"{model.name} is an encoder-decoder, which reads one text and writes another; {what}: kept of models with one stack. "
-            "Over pairs expected statistics of heads, such as heads, hits, distances, mass_by_mark; "
+            "Over pairs expected other statistics, such as heads, neurons, residual, mass_by_mark; "
             "one pair at a time can be captured: interp.capture(model, text, target=...)"
         )
 
 
 def cannot_stream(anatomy: Anatomy) -> dict[str, str]:
     """What a corpus run cannot give for a model of this anatomy: "patterns", "neurons" -> the reason."""
-    ffns = [anatomy.ffn(layer, anatomy.main.stack) for layer in range(anatomy.n_layers)]
+    ffns = [anatomy.ffn(layer, stack.stack) for stack in anatomy.stacks.values() for layer in range(stack.n_layers)]
     missing = {} if anatomy.attentions() else {"patterns": "the model has no attention"}
     if None in ffns:
         missing["neurons"] = f"{ffns.count(None)} of its {len(ffns)} layers have no FFN"

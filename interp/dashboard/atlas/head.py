@@ -4,8 +4,10 @@ import streamlit as st
 
 from interp.captures.atlas import heads
 from interp.captures.atlas.opened import Atlas
+from interp.core.sites import Site
 from interp.dashboard import links
 from interp.dashboard.atlas import excerpts, run
+from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import distance_bars
@@ -29,7 +31,7 @@ def show(atlas: Atlas) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         head = st.selectbox("Head", names, key="head", bind="query-params", width=180)
         layer = head.partition("H")[0].partition("L")[2]
-        links.link("atlas-layer", f"Layer {layer}", layer=layer)
+        links.link("atlas-layer", f"Layer {layer}", layer=layer, **stacks.link(Site.parse(head).stack))
         links.link("atlas", "All heads", part="heads")
     left, right = st.columns([5, 6], gap="large")
     with left:

@@ -7,6 +7,7 @@ from interp.captures.atlas.opened import Atlas
 from interp.captures.atlas.statistics import Part
 from interp.core.sites import Stack
 from interp.dashboard.atlas import excerpts, overview, run
+from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import label_bars, number_lines, spread_lines
@@ -23,12 +24,13 @@ def show(atlas: Atlas) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         layer = int(st.selectbox("Layer", options, key="layer", bind="query-params", width=160))
         stack = overview.stack_of(atlas)
+    own: Stack = "D" if stack == "X" else stack  # cross-attention has heads of its own, and the decoder's stream, neurons and experts
     for part in statistics.parts(atlas):
         with in_plain_words():
-            _part(atlas, layer, part, stack if part == "heads" else "")
+            _part(atlas, layer, part, stack if part == "heads" else own)
     with in_plain_words():
-        _experts(atlas, layer)
-        _stream(atlas)
+        _experts(atlas, layer, own)
+        _stream(atlas, own)
 
 
 def _part(atlas: Atlas, layer: int, part: Part, stack: Stack) -> None:
@@ -45,8 +47,7 @@ def _part(atlas: Atlas, layer: int, part: Part, stack: Stack) -> None:
     with right:
         spread, long_name = layers.spread(atlas, name, stack), str(every.attrs["long_name"])
         figure = Figure(spread_lines(*spread, title=f"{long_name[:1].upper()}{long_name[1:]}: median and 5 % to 95 % of each layer"))
-        also = f", {stack!r}" if stack else ""
-        run.draw(atlas, figure, f"{stack}{name}-spread", f"layers.spread(atlas, {name!r}{also})", "layers")
+        run.draw(atlas, figure, f"{stack}{name}-spread", f"layers.spread(atlas, {name!r}{_also(stack)})", "layers")
 
 
 def _ranked(atlas: Atlas, of_layer, part: Part, stack: Stack, name: str) -> None:
@@ -67,40 +68,44 @@ def _ranked(atlas: Atlas, of_layer, part: Part, stack: Stack, name: str) -> None
         overview.point_to(found[rows[0] if rows and rows[0] < len(found) else 0].site, part)
 
 
-def _experts(atlas: Atlas, layer: int) -> None:
+def _experts(atlas: Atlas, layer: int, stack: Stack) -> None:
     """Which tokens go to which expert, in a mixture."""
     if not atlas.size("expert"):
         return
     st.subheader("Which tokens go where", anchor=False)
     if run.there(atlas, "expert_token_ids"):
-        found = layers.expert_tokens(atlas, layer)
+        found = layers.expert_tokens(atlas, layer, stack)
         if not found:
             st.caption("This layer is no mixture of experts.")
             return
-        rows = [(f"L{layer}E{expert}", [(token, excess) for token, _, excess in tokens]) for expert, tokens in found.items()]
+        rows = [(f"{stack}L{layer}E{expert}", [(token, excess) for token, _, excess in tokens]) for expert, tokens in found.items()]
         excerpts.lists(rows, "occurrences above its load")
         st.caption("The tokens that each expert gets most above what its load alone would send it.")
-        run.show_python(run.python(atlas, f"layers.expert_tokens(atlas, {layer})", "layers"), "experts")
+        run.show_python(run.python(atlas, f"layers.expert_tokens(atlas, {layer}{_also(stack)})", "layers"), "experts")
 
 
-def _stream(atlas: Atlas) -> None:
-    """What is kept of the stream, which is of all layers."""
-    if atlas.stacks != ("",):
-        return
-    st.subheader("The stream, at all depths", anchor=False)
+def _stream(atlas: Atlas, stack: Stack) -> None:
+    """What is kept of a stack's stream, which is of all layers."""
+    st.subheader(f"The stream{stacks.of(stack)}, at all depths", anchor=False)
     left, right = st.columns(2, gap="large")
     with left:
         if run.there(atlas, "write_norm"):
-            norm, *cosines = layers.sublayer_writes(atlas)
-            run.draw(atlas, Figure(label_bars(norm)), "write-norm", "interp.figure(layers.sublayer_writes(atlas)[0])", "layers")
+            norm, *cosines = layers.sublayer_writes(atlas, stack)
+            writes = f"layers.sublayer_writes(atlas{_also(stack)})"
+            run.draw(atlas, Figure(label_bars(norm)), f"{stack}write-norm", f"interp.figure({writes}[0])", "layers")
             if cosines:
                 figure = Figure(number_lines(cosines, title="Direction of what each sublayer writes"))
-                run.draw(atlas, figure, "write-cosines", "layers.sublayer_writes(atlas)[1:]", "layers")
+                run.draw(atlas, figure, f"{stack}write-cosines", f"{writes}[1:]", "layers")
                 st.caption(literal(f"Sublayers in the order in which they write: {', '.join(map(str, norm.sublayer.values))}."))
     with right:
-        found = layers.by_depth(atlas)
+        found = layers.by_depth(atlas, stack)
         for at, result in enumerate(found):
-            run.draw(atlas, Figure(curve(result)), str(result.name), f"interp.figure(layers.by_depth(atlas)[{at}])", "layers")
-        for name in ("lens_loss", "effective_rank"):
+            lines = f"interp.figure(layers.by_depth(atlas{_also(stack)})[{at}])"
+            run.draw(atlas, Figure(curve(result)), f"{stack}{result.name}", lines, "layers")
+        for name in (*(() if stack == "E" else (layers.LOSS,)), "effective_rank"):
             if not atlas.has(name):
                 run.there(atlas, name)
+
+
+def _also(stack: Stack) -> str:
+    return f", {stack!r}" if stack else ""

@@ -6,8 +6,10 @@ from interp.captures.atlas import neurons
 from interp.captures.atlas.neurons import Neuron
 from interp.captures.atlas.opened import Atlas
 from interp.captures.atlas.statistics import ranked, statistic, statistics
+from interp.core.sites import Stack
 from interp.dashboard import links
-from interp.dashboard.atlas import excerpts, run
+from interp.dashboard.atlas import excerpts, overview, run
+from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import histogram_bars, label_bars
@@ -31,7 +33,8 @@ def show(atlas: Atlas) -> None:
         with left:
             _standing(atlas, one)
             _histogram(atlas, one)
-            _labels(atlas, one)
+            if not one.stack:  # pairs carry no parts of speech
+                _labels(atlas, one)
         with right:
             _promoted(atlas, one)
             _top(atlas, one)
@@ -44,22 +47,23 @@ def _choose(atlas: Atlas, sorts: list) -> Neuron:
         if len(sorts) > 1:
             follow_link("sort", sorts, "the sort")
             sort = st.segmented_control("Sort", sorts, default=sorts[0], required=True, key="sort", bind="query-params")
-        example = _first(atlas, sort)
-        if (st.session_state.get("neuron") or "").count("E") != example.count("E"):
-            st.session_state.pop("neuron", None)  # of another sort
+        stack = overview.stack_of(atlas, sort)
+        example = _first(atlas, sort, stack)
+        if neurons.kind_of(st.session_state.get("neuron") or "") not in (None, neurons.kind_of(example)):
+            st.session_state.pop("neuron", None)  # of another sort or stack
         written = st.text_input(
             "Neuron", example, key="neuron", bind="query-params", width=180, help=f"Such as {example}; layers and neurons count from 0."
         )
         one = neurons.neuron(atlas, written or example, sort)
-        links.link("atlas-layer", f"Layer {one.layer}", layer=str(one.layer))
-        links.link("atlas", "All neurons", part=sort, view="List")
+        links.link("atlas-layer", f"Layer {one.layer}", layer=str(one.layer), **stacks.link(one.stack))
+        links.link("atlas", "All neurons", part=sort, view="List", **stacks.link(one.stack))
     return one
 
 
-def _first(atlas: Atlas, sort) -> str:
+def _first(atlas: Atlas, sort, stack: Stack) -> str:
     names = statistics(atlas, sort)
     largest = next((name for name in names if name.endswith("neuron_max")), next(iter(names)))
-    return ranked(statistic(atlas, largest), 1)[0].site
+    return ranked(statistic(atlas, largest, stack), 1, stack=stack)[0].site
 
 
 def _call(function: str, one: Neuron) -> str:
@@ -68,7 +72,7 @@ def _call(function: str, one: Neuron) -> str:
 
 
 def _standing(atlas: Atlas, one: Neuron) -> None:
-    st.subheader(f"{one} among all {one.sort}", anchor=False)
+    st.subheader(f"{one} among all {one.sort}{stacks.of(one.stack)}", anchor=False)
     run.table_of(neurons.standings(atlas, one), "neuron-standings")
     run.show_python(run.python(atlas, _call("standings", one), "neurons"), "standings")
 

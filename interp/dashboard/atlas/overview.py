@@ -8,9 +8,10 @@ from interp.captures.atlas import statistics
 from interp.captures.atlas.opened import Atlas
 from interp.captures.atlas.statistics import Part, Ranked
 from interp.core.results import DataArray
-from interp.core.sites import Stack
+from interp.core.sites import Site, Stack
 from interp.dashboard import footer, links
 from interp.dashboard.atlas import run
+from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.description import quantity
 from interp.figures.figure import Figure
@@ -18,7 +19,6 @@ from interp.figures.from_profile import scatter
 from interp.figures.from_results import head_map
 
 VIEWS = ("Map", "Scatter", "List")
-STACKS: dict[Stack, str] = {"E": "encoder", "D": "decoder", "X": "cross-attention"}
 K = 50
 PAGES = {"heads": "atlas-head", "experts": "atlas-layer"}
 
@@ -32,7 +32,7 @@ def show(atlas: Atlas) -> None:
         return
     with st.container(horizontal=True, gap="large"):
         part = _choose("part", there, "what is shown")
-        stack = stack_of(atlas) if part == "heads" else ""
+        stack = stack_of(atlas, part)
         view = _choose("view", [view for view in VIEWS if view != "Map" or part in ("heads", "experts")], "the view")
     with in_plain_words():
         {"Map": _map, "Scatter": _scatter, "List": _list}[view](atlas, part, stack)
@@ -53,17 +53,11 @@ def _choose(key: str, options: list, what: str):
     )
 
 
-def stack_of(atlas: Atlas) -> Stack:
-    """Whose heads are shown, over pairs; "" without a question in a model with one stack."""
-    stacks = list(atlas.stacks)
-    if stacks == [""]:
+def stack_of(atlas: Atlas, part: Part = "heads") -> Stack:
+    """Whose heads, neurons or experts are shown, over pairs; "" without a question in a model with one stack."""
+    if atlas.stacks == ("",):
         return ""
-    names = [STACKS[stack] for stack in stacks]
-    follow_link("stack", names, "the stack")
-    name = st.segmented_control(
-        "Stack", names, default="decoder", required=True, key="stack", bind="query-params", label_visibility="collapsed"
-    )
-    return stacks[names.index(name)]
+    return stacks.among([stack for stack in atlas.stacks if part == "heads" or stack != "X"])  # cross-attention has heads alone
 
 
 def choose_statistic(atlas: Atlas, part: Part, label: str, key: str, index: int = 0) -> str:
@@ -136,10 +130,11 @@ def point_to(site: str, part: Part) -> None:
     if part == "heads":
         links.link("atlas-head", f"The page of {site}", head=site)
     elif part == "experts":
-        layer = site.partition("E")[0].removeprefix("L")
-        links.link("atlas-layer", f"The page of layer {layer}", layer=layer)
+        place = Site.parse(site)
+        links.link("atlas-layer", f"The page of layer {place.layer}", layer=str(place.layer), **stacks.link(place.stack))
     else:
-        links.link("atlas-neuron", f"The page of {site}", neuron=site, **({"sort": part} if part == "shared neurons" else {}))
+        also = {"sort": part} if part == "shared neurons" else {}
+        links.link("atlas-neuron", f"The page of {site}", neuron=site, **also)
 
 
 def _largest_and_smallest(result: DataArray, stack: Stack) -> None:

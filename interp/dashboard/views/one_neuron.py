@@ -19,6 +19,7 @@ from interp.core.sites import Stack
 from interp.dashboard import footer, served
 from interp.dashboard.atlas import excerpts, run
 from interp.dashboard.atlas.neuron import PROMOTED
+from interp.dashboard.views import stacks
 from interp.dashboard.words import in_plain_words, into_address, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import histogram_bars, label_bars
@@ -26,10 +27,6 @@ from interp.figures.from_results import token_bars
 from interp.models.model import Model
 
 MOST_RUNS = 3
-PAIRED = (
-    "Top texts and selectivity are kept of models with one stack: over the pairs that an encoder-decoder reads, heads are measured and "
-    "neurons are not."
-)
 
 
 def show(seen: Activations, stack: Stack) -> None:
@@ -82,9 +79,6 @@ def _promoted(model: Model, place: Place) -> None:
 @st.fragment
 def _elsewhere(model: Model, place: Place) -> None:
     """The neuron over a corpus: a run's, where its folder is given, else the sentences at hand."""
-    if model.anatomy.encoder_decoder:
-        st.info(PAIRED, icon=":material/block:")
-        return
     with in_plain_words():
         folder = st.text_input(
             "Over a run of yours",
@@ -95,12 +89,19 @@ def _elsewhere(model: Model, place: Place) -> None:
             help="A folder that `interp profile MODEL CORPUS --out FOLDER --statistics atlas` made with this model.",
         )
         given = (folder or "").strip()
-        atlas, lines = _of_run(model, given) if given else _at_hand(model)
+        try:
+            atlas, lines = _of_run(model, given) if given else _at_hand(model)
+        except ModelUnsupported as why:
+            st.info(literal(f"{why}."), icon=":material/block:")
+            return
         one = atlas_neurons.neuron(atlas, str(place))
-        made = "" if given else "Generated sentences of one simple grammar: an idea of what it does, not a sample of language. "
-        st.caption(literal(f"{made}{atlas.n_texts:,} texts, {atlas.n_tokens:,} tokens."))
+        paired = model.anatomy.encoder_decoder
+        what = f"Generated sentences of one simple grammar{', with their Chinese translations' if paired else ''}"
+        made = "" if given else f"{what}: an idea of what it does, not a sample of language. "
+        st.caption(literal(f"{made}{atlas.n_texts:,} {'pairs' if paired else 'texts'}, {atlas.n_tokens:,} tokens."))
         _top(atlas, one, lines)
-        _labels(atlas, one, lines)
+        if not paired:  # pairs carry no parts of speech
+            _labels(atlas, one, lines)
         _standing(atlas, one, lines)
 
 
@@ -177,7 +178,7 @@ def _labels(atlas: Atlas, one: atlas_neurons.Neuron, lines: str) -> None:
 
 
 def _standing(atlas: Atlas, one: atlas_neurons.Neuron, lines: str) -> None:
-    st.subheader(f"{one} among all {one.sort}", anchor=False)
+    st.subheader(f"{one} among all {one.sort}{stacks.of(one.stack)}", anchor=False)
     run.table_of(atlas_neurons.standings(atlas, one), "neuron-standings")
     run.show_python(f"{lines}\nneurons.standings(atlas, neurons.neuron(atlas, {str(one)!r}))", "standings")
     if run.there(atlas, one.name("neuron_histogram")):

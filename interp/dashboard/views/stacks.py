@@ -1,5 +1,7 @@
 """Whose layers are shown? In an encoder-decoder the encoder's, the decoder's, or those of the attention between them."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from interp.core.sites import Stack
@@ -17,7 +19,12 @@ def choose(model: Model, *, cross: bool = False) -> Stack:
     """
     if not model.anatomy.encoder_decoder:
         return ""
-    names = [name for name, letter in LETTERS.items() if cross or letter != "X"]
+    return among([letter for letter in LETTERS.values() if cross or letter != "X"])
+
+
+def among(letters: Sequence[Stack]) -> Stack:
+    """The chosen one of some stacks of an encoder-decoder."""
+    names = [name for name, letter in LETTERS.items() if letter in letters]
     follow_link("stack", names, "the stack")
     _begin(names)
     name = st.segmented_control(
@@ -37,15 +44,21 @@ def of(stack: Stack) -> str:
     return f", {_NAMES[stack]}" if stack else ""
 
 
+def link(stack: Stack) -> dict[str, str]:
+    """What a link needs to name the stack."""
+    return {"stack": _NAMES[stack]} if stack else {}
+
+
 def argument(stack: Stack) -> str:
     """What a call in Python needs to name the stack, after other arguments."""
     return f", stack={stack!r}" if stack else ""
 
 
 def _begin(names: list[str]) -> None:
-    """Where no link names a stack: that of the head which it names, by its letter, or the decoder."""
+    """Where no link names a stack: that of the head or neuron which it names, by its letter, or the decoder."""
     if st.session_state.get("stack") not in names and st.query_params.get("stack") not in names:
-        asked = _NAMES.get(str(st.query_params.get("head", ""))[:1], "decoder")  # type: ignore[call-overload]
+        place = str(st.query_params.get("head") or st.query_params.get("neuron") or "")
+        asked = _NAMES.get(place[:1], "decoder")  # type: ignore[call-overload]
         st.session_state["stack"] = asked if asked in names else "decoder"
 
 

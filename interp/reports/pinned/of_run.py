@@ -28,10 +28,10 @@ def pins_of_run(folder: str | Path) -> tuple[str, list[Pin]]:
 
 
 def _maps(atlas: Atlas, part: Part, name: str) -> Iterator[Pin]:
-    for stack in atlas.stacks if part == "heads" else atlas.stacks[:1]:
+    for stack in atlas.stacks:
         result = statistic(atlas, name, stack)
         if not np.isfinite(result.values).any():
-            continue  # cross-attention has no previous token
+            continue  # cross-attention has no previous token, and no experts
         yield Pin(
             name=f"{Path(atlas.made.model).name}-{stack}{name}",
             description=head_map(result.rename(expert="head") if part == "experts" else result),
