@@ -16,6 +16,7 @@
     served          for whom it is served, what others may ask, and how much
     offered         which models can be chosen, and the fields where one is
     chosen          the chosen model, and what became of its self-check
+    stacks          of an encoder-decoder: whose layers are shown
     kept            the model (shared by sessions) and captures (each session's own), kept between reruns
     long_work       what takes longer than a page may: how far it is, the button that stops it
     footer          what stands under every figure: caption, downloads, the Python that gives the same object, its address, the pin

@@ -28,6 +28,13 @@ PAGES = {
     "layer": ("layer", {"layer": "5"}),
 }
 ADDRESSES = {"overview": "/", "head": "/atlas-head", "neuron": "/atlas-neuron", "layer": "/atlas-layer"}
+DRAWN = """() => {
+    const every = where => [...document.querySelectorAll(`[data-testid="${where}"]`)];
+    const [figures, tables] = [every("stPlotlyChart"), every("stDataFrame")];
+    return document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning"
+        && figures.length + tables.length > 0
+        && figures.every(one => one.querySelector(".main-svg")) && tables.every(one => one.querySelector("canvas"));
+}"""
 FRESH = """
 import time
 from streamlit.testing.v1 import AppTest
@@ -77,10 +84,9 @@ def in_browser(run: Path, runs: int) -> dict[str, list[float]]:
         for number in range(runs + 1):
             for what, (name, query) in PAGES.items():
                 path = ADDRESSES[name] + "?" + "&".join(f"{key}={value}" for key, value in query.items())
-                drawn = '[data-testid="stDataFrame"] canvas' if "ranked" in what else ".js-plotly-plot .main-svg"
                 began = time.perf_counter()
                 browser.goto(address + path)
-                browser.wait_for_selector(drawn, timeout=120_000)
+                browser.wait_for_function(DRAWN, timeout=120_000)
                 took = time.perf_counter() - began
                 found.setdefault(what if number else f"{what}, first load", []).append(took)
     return found

@@ -1,6 +1,7 @@
 """The pages of the atlas: what stands on them is what the run holds; what it lacks is said with the way to get it."""
 
 import base64
+import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 from interp import api
 from interp.captures.atlas import heads, neurons, statistics
 from interp.captures.atlas.opened import open_atlas
+from interp.dashboard import links
+from interp.dashboard.app import VIEWS
 from interp.figures.from_profile import scatter
 
 
@@ -217,6 +220,22 @@ def test_neurons_and_layers_of_an_encoder_decoder_stack_by_stack(opened, tiny_ru
     assert "is no neuron" in words(opened("neuron", pairs, neuron="L0H3"), "error")
     for name in ("EL7N0", "L0N0", "DL0N99"):
         assert "in an encoder E and a decoder D" in words(opened("neuron", pairs, neuron=name, stack="decoder"), "error")
+
+
+def test_the_stream_at_each_depth_is_the_profiles(opened, atlas, python_shown):
+    for name in ("lens_loss", "effective_rank", "rank_one_distance", "distance_to_one_token"):
+        page = opened("layer", layer="2", **{"stream-statistic": name})
+        assert page.selectbox(key="stream-statistic").value == name
+        np.testing.assert_allclose(numbers(traces(page, -1)[0]["y"]), atlas.profile[name].values)
+    python_shown.check()
+
+
+def test_the_pages_need_no_torch():
+    names = [VIEWS[name] for name, entry in links.ENTRIES.items() if entry.atlas]
+    code = f"import sys\nfrom importlib import import_module\nfor name in {names}: import_module(name)\n"
+    code += "print([name for name in ('torch', 'transformers', 'matplotlib') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_the_way_to_a_layer_names_the_stack(opened, tiny_run):

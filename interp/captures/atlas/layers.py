@@ -43,7 +43,9 @@ def sublayer_writes(atlas: Atlas, stack: Stack = "") -> list[DataArray]:
 
 
 def _of_stream(writes: DataArray, stack: Stack) -> DataArray:
-    letters = {"": "L", "E": "E", "D": "DX", "X": "DX"}[stack]
+    if not stack:
+        return writes
+    letters = "E" if stack == "E" else "DX"
     chosen = [number for number, name in enumerate(writes.sublayer.values.tolist()) if name[0] in letters]
     of_each = np.broadcast_to(writes.attrs["n"], writes.shape)[chosen]
     return writes.isel(sublayer=chosen).assign_attrs(n=int(of_each.max(initial=0)))

@@ -5,9 +5,8 @@ import streamlit as st
 from interp.captures.atlas import heads
 from interp.captures.atlas.opened import Atlas
 from interp.core.sites import Site
-from interp.dashboard import links
+from interp.dashboard import links, stacks
 from interp.dashboard.atlas import excerpts, run
-from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import distance_bars

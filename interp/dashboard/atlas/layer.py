@@ -6,8 +6,8 @@ from interp.captures.atlas import layers, statistics
 from interp.captures.atlas.opened import Atlas
 from interp.captures.atlas.statistics import Part
 from interp.core.sites import Stack
+from interp.dashboard import stacks
 from interp.dashboard.atlas import excerpts, overview, run
-from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import label_bars, number_lines, spread_lines
@@ -98,13 +98,27 @@ def _stream(atlas: Atlas, stack: Stack) -> None:
                 run.draw(atlas, figure, f"{stack}write-cosines", f"{writes}[1:]", "layers")
                 st.caption(literal(f"Sublayers in the order in which they write: {', '.join(map(str, norm.sublayer.values))}."))
     with right:
-        found = layers.by_depth(atlas, stack)
-        for at, result in enumerate(found):
-            lines = f"interp.figure(layers.by_depth(atlas{_also(stack)})[{at}])"
-            run.draw(atlas, Figure(curve(result)), f"{stack}{result.name}", lines, "layers")
+        _by_depth(atlas, stack)
         for name in (*(() if stack == "E" else (layers.LOSS,)), "effective_rank"):
             if not atlas.has(name):
                 run.there(atlas, name)
+
+
+def _by_depth(atlas: Atlas, stack: Stack) -> None:
+    """One of the numbers that the stream has at each depth."""
+    found = layers.by_depth(atlas, stack)
+    if not found:
+        return
+    options = {str(result.name): str(result.attrs["long_name"]) for result in found}
+    follow_link("stream-statistic", options, "the statistic")
+    if st.session_state.get("stream-statistic") not in options:
+        st.session_state.pop("stream-statistic", None)  # chosen for the other stack
+    name = st.selectbox(
+        "Statistic of the stream", list(options), format_func=options.__getitem__, key="stream-statistic", bind="query-params"
+    )
+    at = list(options).index(name)
+    lines = f"interp.figure(layers.by_depth(atlas{_also(stack)})[{at}])"
+    run.draw(atlas, Figure(curve(found[at])), f"{stack}{name}", lines, "layers")
 
 
 def _also(stack: Stack) -> str:

@@ -7,9 +7,8 @@ from interp.captures.atlas.neurons import Neuron
 from interp.captures.atlas.opened import Atlas
 from interp.captures.atlas.statistics import ranked, statistic, statistics
 from interp.core.sites import Stack
-from interp.dashboard import links
+from interp.dashboard import links, stacks
 from interp.dashboard.atlas import excerpts, overview, run
-from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import histogram_bars, label_bars

@@ -9,9 +9,8 @@ from interp.captures.atlas.opened import Atlas
 from interp.captures.atlas.statistics import Part, Ranked
 from interp.core.results import DataArray
 from interp.core.sites import Site, Stack
-from interp.dashboard import footer, links
+from interp.dashboard import footer, links, stacks
 from interp.dashboard.atlas import run
-from interp.dashboard.views import stacks
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.description import quantity
 from interp.figures.figure import Figure

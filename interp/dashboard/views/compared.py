@@ -9,8 +9,7 @@ import streamlit as st
 from interp.captures.activations import Activations, Form
 from interp.captures.compared import NORMS, Compared, Pair
 from interp.core.sites import Stack, head_site
-from interp.dashboard import footer
-from interp.dashboard.views import stacks
+from interp.dashboard import footer, stacks
 from interp.dashboard.words import follow_link, literal
 from interp.figures.compared import difference_bars, heats, norm_lines, token_bars
 from interp.figures.description import Description

@@ -4,8 +4,7 @@ import streamlit as st
 
 from interp.captures.activations import Activations
 from interp.core.sites import Stack
-from interp.dashboard import footer
-from interp.dashboard.views import stacks
+from interp.dashboard import footer, stacks
 from interp.figures.figure import Figure
 from interp.figures.stream import norm_lines, similarity_map
 from interp.models.anatomy import Anatomy

@@ -7,8 +7,8 @@ import streamlit as st
 from interp.captures import patterns
 from interp.captures.activations import Activations
 from interp.core.sites import Stack, head_site
-from interp.dashboard import footer
-from interp.dashboard.views import heads, stacks
+from interp.dashboard import footer, stacks
+from interp.dashboard.views import heads
 from interp.figures.figure import Figure
 from interp.figures.from_results import pattern_mosaic
 

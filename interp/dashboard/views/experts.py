@@ -5,8 +5,8 @@ import torch
 
 from interp.captures.activations import Activations
 from interp.core.sites import Site, Stack
-from interp.dashboard import footer
-from interp.dashboard.views import neurons, stacks
+from interp.dashboard import footer, stacks
+from interp.dashboard.views import neurons
 from interp.dashboard.words import follow_link, literal
 from interp.figures.figure import Figure
 from interp.figures.from_results import expert_map

@@ -6,7 +6,8 @@ from types import ModuleType
 import streamlit as st
 
 from interp.captures.activations import Activations
-from interp.dashboard.views import experts, neurons, one_neuron, reading, stacks
+from interp.dashboard import stacks
+from interp.dashboard.views import experts, neurons, one_neuron, reading
 from interp.dashboard.words import follow_link, in_plain_words
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model

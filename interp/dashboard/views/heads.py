@@ -12,8 +12,8 @@ from interp.captures import patterns
 from interp.captures.activations import Activations, Form
 from interp.core.results import DataArray
 from interp.core.sites import Stack, head_site
-from interp.dashboard import footer
-from interp.dashboard.views import arrow_keys, stacks, word_lines
+from interp.dashboard import footer, stacks
+from interp.dashboard.views import arrow_keys, word_lines
 from interp.dashboard.words import follow_link, in_plain_words, into_address, literal
 from interp.figures.description import MOST_WORDS, quantity
 from interp.figures.figure import Figure

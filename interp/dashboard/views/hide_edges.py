@@ -8,7 +8,8 @@ from interp import api
 from interp.captures.activations import Activations
 from interp.core.errors import DataError
 from interp.core.sites import Stack, head_site
-from interp.dashboard.views import before_after, reading, stacks
+from interp.dashboard import stacks
+from interp.dashboard.views import before_after, reading
 from interp.dashboard.words import in_plain_words
 from interp.interventions.knock_out import Edge
 

@@ -11,8 +11,7 @@ from interp.captures.activations import Activations
 from interp.core.errors import CheckFailed
 from interp.core.results import DataArray
 from interp.core.sites import Site, Stack
-from interp.dashboard import footer
-from interp.dashboard.views import stacks
+from interp.dashboard import footer, stacks
 from interp.dashboard.words import follow_link, literal
 from interp.figures.description import HeatMap, Lines, Series
 from interp.figures.figure import Figure

@@ -16,10 +16,9 @@ from interp.captures.atlas.opened import Atlas
 from interp.captures.one_neuron import Place, along, place_of, promoted_by, strongest_at
 from interp.core.errors import DataError, ModelUnsupported
 from interp.core.sites import Stack
-from interp.dashboard import footer, served
+from interp.dashboard import footer, served, stacks
 from interp.dashboard.atlas import excerpts, run
 from interp.dashboard.atlas.neuron import PROMOTED
-from interp.dashboard.views import stacks
 from interp.dashboard.words import in_plain_words, into_address, literal
 from interp.figures.figure import Figure
 from interp.figures.from_profile import histogram_bars, label_bars

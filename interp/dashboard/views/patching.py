@@ -12,8 +12,8 @@ from interp.captures.toward import token_id
 from interp.core.errors import TextError
 from interp.core.results import DataArray
 from interp.core.sites import Stack
-from interp.dashboard import footer, kept, served
-from interp.dashboard.views import before_after, reading, stacks
+from interp.dashboard import footer, kept, served, stacks
+from interp.dashboard.views import before_after, reading
 from interp.dashboard.views.other_text import alike
 from interp.dashboard.words import follow_link, in_plain_words, literal
 from interp.figures.figure import Figure

@@ -7,7 +7,8 @@ import streamlit as st
 
 from interp.captures.activations import Activations
 from interp.core.sites import Stack
-from interp.dashboard.views import every_head, going_on, heads, reading, routing, stacks
+from interp.dashboard import stacks
+from interp.dashboard.views import every_head, going_on, heads, reading, routing
 from interp.dashboard.words import follow_link, in_plain_words
 from interp.models.anatomy import Anatomy
 from interp.models.model import Model

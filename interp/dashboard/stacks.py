@@ -1,18 +1,21 @@
 """Whose layers are shown? In an encoder-decoder the encoder's, the decoder's, or those of the attention between them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from interp.core.sites import Stack
 from interp.dashboard.words import follow_link
-from interp.models.model import Model
+
+if TYPE_CHECKING:  # the atlas asks for stacks as well, and opens without the libraries that run a model
+    from interp.models.model import Model
 
 LETTERS: dict[str, Stack] = {"encoder": "E", "decoder": "D", "cross-attention": "X"}
 _NAMES = {letter: name for name, letter in LETTERS.items()}
 
 
-def choose(model: Model, *, cross: bool = False) -> Stack:
+def choose(model: "Model", *, cross: bool = False) -> Stack:
     """The chosen stack; "" without a question in a model that has one.
 
     Args: cross: cross-attention can be chosen, too.
